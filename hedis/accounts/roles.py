@@ -1,0 +1,94 @@
+"""Who may do what, on one page. Synced to Django's Groups after every migrate.
+
+Who may is decided at the door with these permissions; which rows is decided by `visible_to`, through the two scope
+permissions of Member; whether it is legal now is decided in the verb.
+"""
+
+from dataclasses import dataclass
+
+WHOLE_PLAN = "members.view_whole_plan"
+TEAM_PANEL = "members.view_team_panel"
+
+LOOK_AT_MEMBERS = (
+    "members.view_member",
+    "members.view_enrolment",
+    "members.view_attribution",
+    "members.view_contactpreference",
+    "members.view_contract",
+    "members.view_provider",
+    "measures.view_measure",
+    "measures.view_measureyear",
+    "gaps.view_gap",
+    "gaps.view_transition",
+)
+WORK_GAPS = ("gaps.change_gap", "members.change_contactpreference", "members.add_contactpreference")
+SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun")
+SEE_IMPORTS = ("evidence.view_importbatch",)
+
+
+@dataclass(frozen=True)
+class Role:
+    """One role: its group's name, a sentence for people, its permissions."""
+
+    key: str
+    name: str
+    sentence: str
+    permissions: tuple[str, ...]
+
+
+CARE_MANAGER = Role(
+    "care_manager",
+    "Care manager",
+    "Works the gaps in care of the members on her own panel.",
+    (*LOOK_AT_MEMBERS, *WORK_GAPS),
+)
+TEAM_LEAD = Role(
+    "team_lead",
+    "Team lead",
+    "Sees every panel of the team and those nobody has, and hands out the work.",
+    (*LOOK_AT_MEMBERS, *WORK_GAPS, *SEE_RATES, TEAM_PANEL, "members.change_member", "gaps.assign_gap"),
+)
+QUALITY_DIRECTOR = Role(
+    "quality_director",
+    "Quality director",
+    "Reads rates, gaps and ratings of the whole plan.",
+    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_IMPORTS, WHOLE_PLAN),
+)
+ANALYST = Role(
+    "analyst",
+    "Analyst",
+    "Imports files, finds gaps and works with the API over the whole plan.",
+    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_IMPORTS, WHOLE_PLAN, "evidence.add_importbatch", "members.change_contract"),
+)
+MODEL_STEWARD = Role(
+    "model_steward",
+    "Model steward",
+    "Watches over the prediction models; sees measures and rates, no member.",
+    ("measures.view_measure", "measures.view_measureyear", *SEE_RATES),
+)
+AUDITOR = Role(
+    "auditor",
+    "Auditor",
+    "Reads the ledger and everything it speaks of; changes nothing.",
+    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_IMPORTS, WHOLE_PLAN, "audit.view_event", "audit.view_subject",
+     "accounts.view_user", "auditlog.view_logentry"),
+)  # fmt: skip
+ADMINISTRATOR = Role(
+    "administrator",
+    "Administrator",
+    "Keeps accounts, contracts and providers; sees no member.",
+    ("accounts.view_user", "accounts.add_user", "accounts.change_user", "accounts.view_apikey", "accounts.add_apikey",
+     "accounts.change_apikey", "members.view_contract", "members.add_contract", "members.change_contract",
+     "members.view_provider", "members.add_provider", "members.change_provider", "measures.view_measure",
+     "measures.view_measureyear", *SEE_IMPORTS),
+)  # fmt: skip
+SERVICE = Role(
+    "service",
+    "Service",
+    "A program that uses the API over the whole plan.",
+    (*LOOK_AT_MEMBERS, *SEE_RATES, WHOLE_PLAN, "gaps.change_gap"),
+)
+
+ROLES = (CARE_MANAGER, TEAM_LEAD, QUALITY_DIRECTOR, ANALYST, MODEL_STEWARD, AUDITOR, ADMINISTRATOR, SERVICE)
+BY_KEY = {role.key: role for role in ROLES}
+BY_NAME = {role.name: role for role in ROLES}

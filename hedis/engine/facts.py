@@ -1,0 +1,107 @@
+"""From the warehouse's tables to the facts a definition can use: known by the as-of date, carrying a code of one
+of its value sets, of members who can be in its population. Everything after reads this one relation."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import ibis
+
+from hedis.engine.measure import Definition, Events, nodes, value_sets_used
+from hedis.engine.period import Period
+
+SUPPLEMENTAL_SOURCES = ("supplemental-standard", "supplemental-non-standard")
+SOURCE_WORDS = (
+    ("claim", "claim"),
+    ("lab", "lab result"),
+    ("observation", "observation"),
+    ("supplemental-standard", "standard supplemental data"),
+    ("supplemental-non-standard", "non-standard supplemental data"),
+)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The warehouse's four tables (docs/warehouse.md) and `value_set` (value_set, code_system, code)."""
+
+    member: ibis.Table
+    enrolment: ibis.Table
+    event: ibis.Table
+    dispensing: ibis.Table
+    value_set: ibis.Table
+
+    def of_member(self, member: str) -> Tables:
+        """The same tables cut down to one pseudonym; the filter reaches the files."""
+        cut = (table.filter(table.member == member) for table in self._by_member())
+        return Tables(*cut, value_set=self.value_set)
+
+    def _by_member(self) -> tuple[ibis.Table, ...]:
+        return (self.member, self.enrolment, self.event, self.dispensing)
+
+
+def coded_facts(
+    tables: Tables, definition: Definition, members: ibis.Table, period: Period, as_of: dt.date
+) -> ibis.Table:
+    """One row per fact and value set it belongs to.
+
+    Columns: member, kind, value_set, start_date, end_date, number, text, record, line, source, supplemental.
+    A fact is known when it happened and was received on or before `as_of`.
+    """
+    wanted = tables.value_set.filter(tables.value_set.value_set.isin(sorted(value_sets_used(definition))))
+    facts = _known(_events(tables.event), period, as_of)
+    if any("dispensing" in node.kinds for node in nodes(definition) if isinstance(node, Events)):
+        facts = ibis.union(facts, _known(_fills(tables.dispensing), period, as_of))
+    facts = facts.semi_join(members, "member").inner_join(wanted.distinct(), ["code_system", "code"])
+    return facts.mutate(supplemental=facts.source.isin(SUPPLEMENTAL_SOURCES)).drop("code_system", "code")
+
+
+def _known(facts: ibis.Table, period: Period, as_of: dt.date) -> ibis.Table:
+    last = min(period.end, as_of)
+    return facts.filter((facts.start_date <= last) & (facts.received_date <= as_of)).drop("received_date")
+
+
+def _events(event: ibis.Table) -> ibis.Table:
+    return event.select(
+        "member",
+        "kind",
+        "code_system",
+        "code",
+        "start_date",
+        "end_date",
+        "record",
+        "source",
+        "received_date",
+        line=event.line.cast("int64"),
+        number=event.value_number.cast("float64"),
+        text=event.value_text,
+    )
+
+
+def _fills(dispensing: ibis.Table) -> ibis.Table:
+    return dispensing.select(
+        "member",
+        "record",
+        "source",
+        "received_date",
+        kind=ibis.literal("dispensing"),
+        code_system=ibis.literal("ndc"),
+        code=dispensing.ndc,
+        start_date=dispensing.dispensing_date,
+        end_date=dispensing.dispensing_date,
+        line=dispensing.line.cast("int64"),
+        number=dispensing.days_supply.cast("float64"),
+        text=ibis.null("string"),
+    ).select(_events_columns())
+
+
+def _events_columns() -> list[str]:
+    return [
+        "member", "kind", "code_system", "code", "start_date", "end_date",
+        "record", "source", "received_date", "line", "number", "text",
+    ]  # fmt: skip
+
+
+def source_words(source: ibis.Value) -> ibis.Value:
+    """The source of a fact as a person reads it."""
+    return ibis.cases(*((source == key, words) for key, words in SOURCE_WORDS), else_=source)

@@ -1,0 +1,248 @@
+"""What is missing: gaps in care, every step they took, and the counts each finding run left."""
+
+from datetime import date
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Count, F, Min, Q, QuerySet
+
+from hedis.accounts import roles
+from hedis.measures.models import Measure
+from hedis.members.models import Contract, Member
+
+
+class Status(models.TextChoices):
+    """The exchange layer: what a payer and a provider tell each other (Da Vinci DEQM gap status codes)."""
+
+    OPEN = "open-gap", "Open"
+    CLOSED = "closed-gap", "Closed"
+    PROSPECTIVE = "prospective-gap", "Prospective"
+    NOT_APPLICABLE = "not-applicable", "Not applicable"
+
+
+class Work(models.TextChoices):
+    """The work layer: what the care team is doing about it."""
+
+    OPEN = "open", "To do"
+    OUTREACH = "outreach_in_progress", "Outreach in progress"
+    APPOINTMENT = "appointment_made", "Appointment made"
+    REPORTED = "service_reported", "Service reported by member"
+    PENDING = "evidence_pending", "Evidence in review"
+    REJECTED = "evidence_rejected", "Evidence rejected"
+    REFUSED = "refused", "Refused"
+    UNREACHABLE = "unable_to_reach", "Unable to reach"
+    REOPENED = "reopened", "Reopened"
+    CLOSED_CLAIM = "closed_by_claim", "Closed by claim"
+    CLOSED_STANDARD = "closed_by_standard_supplemental", "Closed by standard supplemental data"
+    CLOSED_NON_STANDARD = "closed_by_non_standard_supplemental", "Closed by non-standard supplemental data"
+    EXCLUDED = "excluded", "Excluded"
+    GONE = "deceased_or_disenrolled", "Deceased or disenrolled"
+    UNCLOSABLE = "unclosable", "Cannot be closed this year"
+
+
+UNMET = (Status.OPEN, Status.PROSPECTIVE)
+
+
+class GapQuerySet(models.QuerySet["Gap"]):
+    """Questions about gaps."""
+
+    def visible_to(self, user: Any) -> "GapQuerySet":
+        """Gaps of the members this user may see."""
+        if user.has_perm(roles.WHOLE_PLAN):
+            return self
+        return self.filter(member__in=Member.objects.visible_to(user))
+
+    def for_year(self, year: int) -> "GapQuerySet":
+        """Gaps of one measurement year."""
+        return self.filter(year=year)
+
+    def open(self) -> "GapQuerySet":
+        """Not met: open, or prospective while the year still runs."""
+        return self.filter(status__in=UNMET)
+
+    def assigned_to(self, user: Any) -> "GapQuerySet":
+        """Gaps one person answers for."""
+        return self.filter(assigned_to=user.pk)
+
+    def for_list(self) -> "GapQuerySet":
+        """With everything a list row shows, in one query."""
+        return self.select_related("member", "member__contact_preference", "measure", "contract", "assigned_to")
+
+
+class Gap(models.Model):
+    """One member, one measure, one measurement year: whether care is missing, why, and who is on it."""
+
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="gaps")
+    measure = models.ForeignKey(Measure, on_delete=models.PROTECT, related_name="gaps")
+    year = models.PositiveSmallIntegerField("measurement year")
+    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, null=True, blank=True, related_name="gaps")
+    status = models.CharField(max_length=20, choices=Status.choices)
+    work_status = models.CharField(max_length=40, choices=Work.choices, default=Work.OPEN)
+    reason_code = models.CharField(max_length=40, blank=True, help_text="Da Vinci DEQM reason code.")
+    reason = models.TextField(blank=True, help_text="The missing event and its window, in words.")
+    evidence_date = models.DateField(null=True, blank=True)
+    evidence_value = models.CharField(max_length=80, blank=True)
+    evidence_route = models.CharField(max_length=120, blank=True)
+    supplemental_only = models.BooleanField(default=False)
+    exclusion = models.CharField(max_length=160, blank=True)
+    exclusion_date = models.DateField(null=True, blank=True)
+    data_as_of = models.DateField("data as of")
+    closable_until = models.DateField()
+    definition_version = models.CharField(max_length=20)
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_gaps"
+    )
+    version = models.PositiveIntegerField(default=1)
+    found_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    objects = GapQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "gap in care"
+        verbose_name_plural = "gaps in care"
+        ordering: ClassVar = ["closable_until", "id"]
+        permissions: ClassVar = [("assign_gap", "Can hand gaps to another person")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["member", "measure", "year"], name="gap_once_a_year"),
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="gap_status_known"),
+            models.CheckConstraint(condition=Q(work_status__in=Work.values), name="gap_work_status_known"),
+            # An excluded member is never an open gap.
+            models.CheckConstraint(
+                condition=Q(exclusion="") | Q(status=Status.NOT_APPLICABLE), name="gap_excluded_never_open"
+            ),
+            models.CheckConstraint(condition=~Q(status__in=UNMET) | ~Q(reason=""), name="gap_unmet_says_why"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["assigned_to", "closable_until", "id"], condition=Q(status__in=UNMET), name="gap_queue"
+            ),
+            models.Index(fields=["year", "measure", "contract", "status"], name="gap_counts"),
+            models.Index(fields=["year", "status", "closable_until", "id"], name="gap_list"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.measure.code} {self.year} of member {self.member.label}"
+
+    @property
+    def is_unmet(self) -> bool:
+        """Care is still missing."""
+        return self.status in UNMET
+
+    @property
+    def status_words(self) -> str:
+        """The status as people should read it: a reversible measure is never "closed" before the year ends."""
+        if self.status == Status.CLOSED and self.measure.reversible and self.data_as_of < date(self.year, 12, 31):
+            return "Met today"
+        return self.get_status_display()
+
+    def days_left(self, today: date) -> int:
+        """Days until the gap can no longer be closed; negative once it is too late."""
+        return (self.closable_until - today).days
+
+
+class Transition(models.Model):
+    """One step of a gap, in either layer. Append-only."""
+
+    gap = models.ForeignKey(Gap, on_delete=models.CASCADE, related_name="transitions")
+    from_status = models.CharField(max_length=20, blank=True)
+    to_status = models.CharField(max_length=20, choices=Status.choices)
+    from_work_status = models.CharField(max_length=40, blank=True)
+    to_work_status = models.CharField(max_length=40, choices=Work.choices)
+    by = models.CharField(max_length=150)
+    at = models.DateTimeField()
+    why = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["at", "id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(to_status__in=Status.values), name="transition_status_known"),
+            models.CheckConstraint(condition=Q(to_work_status__in=Work.values), name="transition_work_status_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.from_work_status or 'found'} → {self.to_work_status}"
+
+
+class FindingRun(models.Model):
+    """One run over a measurement year: from which data, as of when, by whom."""
+
+    year = models.PositiveSmallIntegerField()
+    data_as_of = models.DateField()
+    generation = models.CharField(max_length=40)
+    found_by = models.CharField(max_length=150)
+    found_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"MY{self.year} as of {self.data_as_of}"
+
+
+class MeasureCountQuerySet(models.QuerySet["MeasureCount"]):
+    """Questions about rates. Counts are stored at finding time; pages never group live gaps."""
+
+    def latest(self, year: int | None = None) -> "MeasureCountQuerySet":  # type: ignore[override]
+        """Counts of the newest run of a year; of the newest year when none is given."""
+        runs = FindingRun.objects.filter(year=year) if year else FindingRun.objects.all()
+        newest = runs.order_by("-year", "-id").values("id")[:1]
+        return self.filter(run_id__in=newest).select_related("run", "measure", "contract")
+
+
+class MeasureCount(models.Model):
+    """Numerator and denominator of a measure in a contract, as one run found them."""
+
+    run = models.ForeignKey(FindingRun, on_delete=models.CASCADE, related_name="counts")
+    measure = models.ForeignKey(Measure, on_delete=models.PROTECT, related_name="counts")
+    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, null=True, blank=True, related_name="counts")
+    eligible = models.PositiveIntegerField()
+    excluded = models.PositiveIntegerField()
+    denominator = models.PositiveIntegerField()
+    numerator = models.PositiveIntegerField()
+
+    objects = MeasureCountQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["measure__code", "contract__number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["run", "measure", "contract"], name="measure_count_once", nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                condition=Q(eligible=F("denominator") + F("excluded"), numerator__lte=F("denominator")),
+                name="measure_count_adds_up",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.measure.code} {self.contract or ''} {self.numerator}/{self.denominator}"
+
+    @property
+    def open(self) -> int:
+        """Members of the denominator whose care is missing."""
+        return self.denominator - self.numerator
+
+    @property
+    def rate(self) -> float | None:
+        """Percent, unrounded; None where the denominator is empty."""
+        return 100 * self.numerator / self.denominator if self.denominator else None
+
+
+def queue(user: Any, year: int | None = None) -> QuerySet[Member, dict[str, Any]]:
+    """Members with something to do for this user, most urgent first: one row a member, not a gap.
+
+    Ordered by the earliest date after which a gap can no longer be closed, then by how many gaps one call can close.
+    """
+    unmet = Q(gaps__status__in=UNMET, gaps__assigned_to=user.pk)
+    if year:
+        unmet &= Q(gaps__year=year)
+    rows: QuerySet[Member, dict[str, Any]] = (
+        Member.objects.visible_to(user)
+        .filter(unmet)
+        .values("id")
+        .annotate(due=Min("gaps__closable_until", filter=unmet), open_gaps=Count("gaps", filter=unmet, distinct=True))
+        .order_by("due", "-open_gaps", "id")
+    )
+    return rows

@@ -1,0 +1,110 @@
+"""Rules that several measures share: who is excluded whatever the measure, and which visits count.
+
+Rules follow NCQA's HEDIS MY 2025 general guidelines and the exclusion logic of the CMS eCQMs (libraries Hospice,
+PalliativeCare, AdvancedIllnessandFrailty of the 2026 period), in our own words. Results are HEDIS-aligned, not
+NCQA-certified.
+"""
+
+from __future__ import annotations
+
+from hedis.engine.measure import (
+    AllOf,
+    AnyOf,
+    CountDates,
+    Died,
+    EnrolmentFlag,
+    Events,
+    Exclusion,
+    Exists,
+    Source,
+)
+from hedis.engine.period import MEASUREMENT_YEAR_OR_YEAR_BEFORE
+
+HEDIS_GENERAL_GUIDELINES = Source(
+    "NCQA HEDIS MY 2025, Volume 2", "General Guidelines: continuous enrolment, exclusions"
+)
+ECQM_EXCLUSIONS = Source(
+    "dqm-content-cms-2025, libraries Hospice, PalliativeCare, AdvancedIllnessandFrailty", "denominator exclusions"
+)
+
+LABORATORY_CLAIM = Events("laboratory claim", ("laboratory-setting",), MEASUREMENT_YEAR_OR_YEAR_BEFORE, ("visit",))
+"""Claims of an independent laboratory (place of service 81): a diagnosis there is often the one to rule out."""
+
+HOSPICE = Exclusion(
+    "hospice",
+    AnyOf(
+        EnrolmentFlag("hospice election", "hospice"),
+        Exists(Events("hospice care", ("hospice-care",), needs=("hcpcs-ii", "cpt", "snomed-ct"))),
+    ),
+)
+
+DEATH = Exclusion("death in the measurement year", Died())
+
+PALLIATIVE_CARE = Exclusion(
+    "palliative care",
+    AnyOf(
+        Exists(
+            Events(
+                "palliative care diagnosis",
+                ("palliative-care-diagnosis",),
+                kinds=("diagnosis",),
+                not_on_same_claim=LABORATORY_CLAIM,
+                needs=("icd-10-cm", "snomed-ct"),
+            )
+        ),
+        Exists(Events("palliative care service", ("palliative-care-service",), needs=("hcpcs-ii", "snomed-ct"))),
+    ),
+)
+
+INSTITUTIONAL = Exclusion(
+    "institutional special needs plan or long-term institutional stay, 66 and older",
+    AnyOf(
+        EnrolmentFlag("institutional special needs plan", "institutional_snp"),
+        EnrolmentFlag("long-term institutional stay", "long_term_institutional"),
+    ),
+    ages=(66, None),
+)
+
+FRAILTY = CountDates(
+    Events(
+        "sign of frailty",
+        ("frailty-diagnosis", "frailty-symptom", "frailty-encounter", "frailty-device"),
+        not_on_same_claim=LABORATORY_CLAIM,
+        needs=("icd-10-cm", "hcpcs-ii", "cpt", "snomed-ct"),
+    ),
+    at_least=2,
+)
+
+ADVANCED_ILLNESS = AnyOf(
+    CountDates(
+        Events(
+            "advanced illness diagnosis",
+            ("advanced-illness",),
+            MEASUREMENT_YEAR_OR_YEAR_BEFORE,
+            kinds=("diagnosis",),
+            not_on_same_claim=LABORATORY_CLAIM,
+            needs=("icd-10-cm", "snomed-ct"),
+        ),
+        at_least=2,
+    ),
+    Exists(
+        Events(
+            "dementia medication fill",
+            ("dementia-medication",),
+            MEASUREMENT_YEAR_OR_YEAR_BEFORE,
+            kinds=("dispensing",),
+            needs=("ndc",),
+        )
+    ),
+)
+
+
+def frailty_and_advanced_illness(high: int | None = None) -> Exclusion:
+    """Frailty on two dates of the year and advanced illness on two dates of the year or the one before (or one
+    fill of a dementia medication), from 66 to `high` years (None: no upper bound)."""
+    ages = "66 and older" if high is None else f"66 to {high}"
+    return Exclusion(f"frailty and advanced illness, {ages}", AllOf(FRAILTY, ADVANCED_ILLNESS), ages=(66, high))
+
+
+ALWAYS = (HOSPICE, DEATH, PALLIATIVE_CARE, INSTITUTIONAL)
+"""Excluded from every measure here, in the order they are reported."""

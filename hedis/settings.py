@@ -1,0 +1,303 @@
+"""All settings, one file: the environment in, strings and numbers out.
+
+Every variable is listed with a sentence in `.env.example`; a test keeps the two in step. A missing or weak secret
+stops the start: a system that holds PHI must not come up half-protected (45 CFR 164.312(a), (c)).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env()
+env.read_env(str(BASE_DIR / ".env"), recurse=False)
+
+DEBUG: bool = env.bool("DEBUG", False)
+
+
+def secret(name: str, *, bits: int = 256) -> str:
+    """A secret of the environment, or of a file named by NAME_FILE; refuses a missing, short or repetitive one.
+
+    In DEBUG a fixed, loudly named stand-in is used so that a developer can start with nothing set.
+    """
+    path = env.str(f"{name}_FILE", "")
+    value = Path(path).read_text(encoding="utf-8").strip() if path else env.str(name, "")
+    if not value and DEBUG:
+        return f"debug-only-{name.lower()}-never-for-real-members-0123456789"
+    wanted = bits // 8
+    weak = len(value) < wanted or len(set(value)) < 10 or "change-me" in value.lower() or "debug-only" in value
+    if weak and not DEBUG:
+        raise ImproperlyConfigured(
+            f"{name} is missing or weak: give at least {wanted} random characters "
+            f"(python -c 'import secrets; print(secrets.token_urlsafe(48))'), or DEBUG=true for a trial."
+        )
+    return value
+
+
+SECRET_KEY = secret("SECRET_KEY")
+# One key per plan and purpose, never in the database or its backups: it is what keeps a pseudonym from being guessed.
+PSEUDONYM_KEY = secret("PSEUDONYM_KEY")
+PSEUDONYM_KEY_VERSION: int = env.int("PSEUDONYM_KEY_VERSION", 1)
+PSEUDONYM_TENANT: str = env.str("PSEUDONYM_TENANT", "plan")
+
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+BEHIND_TLS: bool = env.bool("BEHIND_TLS", True)
+TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", 0)
+
+# Everything the application writes: warehouse, quarantine, its own database server where none is given.
+DATA_DIR: Path = env.path("DATA_DIR", BASE_DIR / "data")
+
+INSTALLED_APPS = [
+    "hedis.apps.HedisConfig",
+    "hedis.apps.PlanAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "auditlog",
+    "csp",
+    "audit",
+    "hedis.accounts",
+    "hedis.members",
+    "hedis.measures",
+    "hedis.evidence",
+    "hedis.gaps",
+    "hedis.stars",
+    "predictions",
+    "interventions",
+]
+
+MIDDLEWARE = [
+    "hedis.health.HealthMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "audit.middleware.AuditMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "hedis.urls"
+WSGI_APPLICATION = "hedis.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database: PostgreSQL only -------------------------------------------------------------------------------------
+
+DATABASE_URL: str = env.str("DATABASE_URL", "")
+PRIVATE_DATABASE = not DATABASE_URL
+# The web server asks for the pool (hedis/wsgi.py); a command needs one connection and should not open five.
+DATABASE_POOL: bool = env.bool("DATABASE_POOL", False)
+DATABASE_POOL_MIN: int = env.int("DATABASE_POOL_MIN", 5)
+DATABASE_POOL_MAX: int = env.int("DATABASE_POOL_MAX", 20)
+
+
+def database() -> dict[str, Any]:
+    """The one database: the given one, or a private server that starts at the first connection."""
+    if PRIVATE_DATABASE:
+        config: dict[str, Any] = {"ENGINE": "hedis.lib.database", "NAME": "hedis"}
+    else:
+        config = dict(dj_database_url.parse(DATABASE_URL))
+        if config["ENGINE"] != "django.db.backends.postgresql":
+            raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://…")
+    if DATABASE_POOL:
+        config.setdefault("OPTIONS", {})["pool"] = {"min_size": DATABASE_POOL_MIN, "max_size": DATABASE_POOL_MAX}
+    return config
+
+
+DATABASES = {"default": database()}
+
+# --- People and sessions -------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+SESSION_COOKIE_AGE: int = env.int("SESSION_IDLE_SECONDS", 15 * 60)
+SESSION_SAVE_EVERY_REQUEST = True  # makes the age an idle time (45 CFR 164.312(a)(2)(iii), automatic logoff)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = BEHIND_TLS
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if BEHIND_TLS and TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# --- Language, time, static files ----------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE: str = env.str("TIME_ZONE", "UTC")
+USE_TZ = True
+USE_I18N = False
+FORMAT_MODULE_PATH = ["hedis.lib.formats"]
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static-collected"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+WHITENOISE_USE_FINDERS = True
+
+# --- API -----------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "hedis.accounts.keys.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["hedis.accounts.permissions.ModelPermissions"],
+    "DEFAULT_PAGINATION_CLASS": "hedis.lib.paging.PageNumber",
+    "PAGE_SIZE": 50,
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.OrderingFilter",
+        "rest_framework.filters.SearchFilter",
+    ],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "EXCEPTION_HANDLER": "hedis.lib.problem.handler",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"user": env.str("API_RATE", "600/min")},
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "HEDIS Star Rating Portfolio Optimizer",
+    "DESCRIPTION": "Members, gaps in care, measures and ratings of a Medicare Advantage plan. "
+    "Results are HEDIS-aligned, not NCQA-certified.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- Change tracking: the readable field-by-field diff of hand edits; the ledger (audit) is the record --------------
+
+AUDITLOG_INCLUDE_TRACKING_MODELS = (
+    "members.Contract",
+    "members.Provider",
+    "members.ContactPreference",
+    {"model": "accounts.User", "exclude_fields": ["password", "last_login"]},
+)
+
+# --- Pages: wiring by name, so that no room imports another's door --------------------------------------------------
+
+HOME_PANELS: list[str] = [
+    "hedis.gaps.dashboards.queue_panel",
+    "hedis.gaps.dashboards.rates_panel",
+    "hedis.evidence.dashboards.data_panel",
+    "hedis.accounts.dashboards.people_panel",
+    "audit.dashboards.activity_panel",
+]
+
+# Pages of the admin beside Django's own: address, view, name.
+ADMIN_PAGES: list[tuple[str, str, str]] = [
+    ("queue/", "hedis.gaps.dashboards.my_queue", "my_queue"),
+    ("rates/", "hedis.gaps.dashboards.measure_rates", "measure_rates"),
+]
+
+# Sections of links: label, page, permission that shows it.
+NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
+    (
+        "Work",
+        [
+            ("My queue", "admin:my_queue", "gaps.change_gap"),
+            ("Gaps in care", "admin:gaps_gap_changelist", "gaps.view_gap"),
+            ("Members", "admin:members_member_changelist", "members.view_member"),
+        ],
+    ),
+    (
+        "Quality",
+        [
+            ("Measure rates", "admin:measure_rates", "gaps.view_measurecount"),
+            ("Measures", "admin:measures_measure_changelist", "measures.view_measure"),
+        ],
+    ),
+    (
+        "Plan",
+        [
+            ("Contracts", "admin:members_contract_changelist", "members.view_contract"),
+            ("Providers", "admin:members_provider_changelist", "members.view_provider"),
+            ("Imports", "admin:evidence_importbatch_changelist", "evidence.view_importbatch"),
+        ],
+    ),
+    (
+        "Oversight",
+        [
+            ("Audit ledger", "admin:audit_event_changelist", "audit.view_event"),
+            ("Field changes", "admin:auditlog_logentry_changelist", "auditlog.view_logentry"),
+            ("People", "admin:accounts_user_changelist", "accounts.view_user"),
+            ("API keys", "admin:accounts_apikey_changelist", "accounts.view_apikey"),
+        ],
+    ),
+]
+
+# --- Log: no PHI ever; member ids appear nowhere but in the ledger --------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+}

@@ -1,0 +1,16 @@
+"""Where everything is: one include per room, by name."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("hedis.members.api")),
+    path("api/v1/", include("hedis.measures.api")),
+    path("api/v1/", include("hedis.gaps.api")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+]
