@@ -42,5 +42,5 @@ def ensure_ahead(today: date) -> list[str]:
 def strays() -> int:
     """Events that fell into the DEFAULT partition: each one is a missing month."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM (SELECT 1 FROM audit_event_default LIMIT 1000) AS some")
+        cursor.execute("SELECT count(*) FROM (SELECT 1 FROM audit_event_default LIMIT 1000) AS strays")
         return int(cursor.fetchone()[0])

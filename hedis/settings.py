@@ -108,6 +108,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "libraries": {"portfolio": "hedis.lib.templatetags.portfolio"},
         },
     },
 ]
@@ -188,7 +189,8 @@ USE_I18N = False
 FORMAT_MODULE_PATH = ["hedis.lib.formats"]
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static-collected"
+# Only for a proxy that serves files itself (collectstatic); without it the application finds and serves its own.
+STATIC_ROOT: str | None = env.str("STATIC_ROOT", "") or None
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 WHITENOISE_USE_FINDERS = True
 
@@ -244,16 +246,27 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
 
 HOME_PANELS: list[str] = [
     "hedis.gaps.dashboards.queue_panel",
-    "hedis.gaps.dashboards.rates_panel",
-    "hedis.evidence.dashboards.data_panel",
-    "hedis.accounts.dashboards.people_panel",
     "audit.dashboards.activity_panel",
+    "hedis.gaps.dashboards.rates_panel",
+    "hedis.accounts.dashboards.people_panel",
+    "hedis.evidence.dashboards.data_panel",
+]
+
+# Parts of the member's page: each gets the request and the member, and answers None where it has nothing to say.
+MEMBER_PANELS: list[str] = [
+    "hedis.gaps.dashboards.member_gaps_panel",
+    "audit.dashboards.member_events_panel",
+]
+
+# Columns that rooms higher up the line add to the list of members.
+MEMBER_COLUMNS: list[str] = [
+    "hedis.gaps.dashboards.OPEN_GAPS",
 ]
 
 # Pages of the admin beside Django's own: address, view, name.
 ADMIN_PAGES: list[tuple[str, str, str]] = [
-    ("queue/", "hedis.gaps.dashboards.my_queue", "my_queue"),
-    ("rates/", "hedis.gaps.dashboards.measure_rates", "measure_rates"),
+    ("queue/", "hedis.gaps.queue_page.my_queue", "my_queue"),
+    ("rates/", "hedis.gaps.rates_page.measure_rates", "measure_rates"),
 ]
 
 # Sections of links: label, page, permission that shows it.

@@ -32,6 +32,23 @@ def sync_roles(app_label: str) -> None:
 
 
 @transaction.atomic
+def create(username: str, *, role: str, password: str, full_name: str = "", team: str = "", by: object) -> User:
+    """Make an account that holds one role. Raises UnknownRole."""
+    first, _, last = full_name.partition(" ")
+    user = User.objects.create_user(username, password=password, first_name=first, last_name=last, team=team)
+    ledger.record(
+        Event.Kind.ADMIN,
+        "account.created",
+        object_type="user",
+        object_id=username,
+        after={"role": role, "team": team},
+        by=by,
+    )
+    grant_role(user, role=role, by=by)
+    return user
+
+
+@transaction.atomic
 def grant_role(user: User, *, role: str, by: object) -> None:
     """Give a person exactly this role. Raises UnknownRole."""
     if role not in BY_KEY:

@@ -22,7 +22,21 @@ LOOK_AT_MEMBERS = (
     "gaps.view_transition",
 )
 WORK_GAPS = ("gaps.change_gap", "members.change_contactpreference", "members.add_contactpreference")
-SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun")
+SEE_STARS = (
+    "stars.view_referenceyear",
+    "stars.view_starmeasure",
+    "stars.view_cutpoint",
+    "stars.view_rewardthreshold",
+    "stars.view_caivalue",
+    "stars.view_caicell",
+    "stars.view_minimumcount",
+    "stars.view_cahpsstar",
+    "stars.view_measurechange",
+    "stars.view_release",
+    "stars.view_publishedcontract",
+    "stars.view_publishedstar",
+)
+SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun", *SEE_STARS)
 SEE_IMPORTS = ("evidence.view_importbatch",)
 
 

@@ -1,11 +1,12 @@
 """The admin site: navigation by the person's work, and a home page made of panels."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.module_loading import import_string
@@ -37,6 +38,17 @@ class PlanAdminSite(AdminSite):
         """The home page: each panel decides by the person's permissions whether it has something to say."""
         shown = [panel for path in settings.HOME_PANELS if (panel := import_string(path)(request)) is not None]
         return super().index(request, {**(extra_context or {}), "panels": shown, "title": "Home"})
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """Work is arranged by what people do, not by the app a table belongs to."""
+        return HttpResponseRedirect(reverse("admin:index"))
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Change the own password, as an event."""
+        response = super().password_change(request, extra_context)
+        if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+            ledger.record_alone(Event.Kind.AUTH, "password_changed", by=request.user)
+        return response
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Sign in; every try, good or bad, is an event (45 CFR 164.308(a)(5)(ii)(C))."""

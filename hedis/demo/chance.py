@@ -84,6 +84,11 @@ def chosen(table: Columns, rows: np.ndarray) -> Columns:
     return {name: column[rows] for name, column in table.items()}
 
 
+def written(pattern: str, values: np.ndarray) -> np.ndarray:
+    """Numbers as text, e.g. `written("DEMO-%07d", serial)`; numpy itself refuses an empty column."""
+    return np.char.mod(pattern, values) if len(values) else np.empty(0, dtype="<U1")
+
+
 def last_per_person(person: np.ndarray, order: np.ndarray, people: int) -> np.ndarray:
     """Position of each person's last fact by `order`; -1 where a person has none."""
     last = np.full(people, -1)

@@ -48,7 +48,7 @@ def draw_health(
         chance = chance + WITH_DIABETES.get(condition.name, 0.0) * diabetic
         has = (rng.random(n) < chance) & _possible(condition.name, people, calendar)
         recent = rng.random(n) < 3 * condition.yearly_incidence
-        onset = calendar.opens + np.where(recent, rng.integers(0, 1000, n), -1).astype("timedelta64[D]")
+        onset = calendar.opens + np.where(recent, rng.integers(0, 1000, n), -800).astype("timedelta64[D]")
         since[has, index] = onset[has]
         code[:, index] = np.array(condition.codes)[rng.integers(0, len(condition.codes), n)]
         if condition.name == "diabetes":

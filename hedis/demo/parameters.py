@@ -77,6 +77,11 @@ class Calendar:
         return (self.as_of.year - 2, self.as_of.year - 1, self.as_of.year)
 
     @property
+    def look_back(self) -> int:
+        """The year before the first, of which only visits and screenings are filed: measures look back on it."""
+        return self.as_of.year - 3
+
+    @property
     def opens(self) -> np.datetime64:
         """First day of the first year."""
         return np.datetime64(f"{self.years[0]}-01-01", "D")

@@ -10,6 +10,7 @@ from hedis.demo.parameters import AGE_BANDS, AGES_65_UP, NEVER, YEARLY_MORTALITY
 DAY = np.timedelta64(1, "D")
 SHORT_BREAK, LONG_BREAK = 0.025, 0.02  # shares of members; chosen for the demo
 SWITCHES = 0.04
+MOVES = 0.06  # change their doctor once within the three years
 NEW_EACH_YEAR, LEAVES_EACH_YEAR = 0.08, 0.045
 TENURE_YEARS = (0.30, 14), (0.25, 8), (0.45, 4)  # (share, joined at most so many years before the first year)
 LANGUAGES = np.array(["Spanish", "Chinese", "Vietnamese", "Russian"])
@@ -41,6 +42,8 @@ class People:
     hospice: np.ndarray
     miles: np.ndarray
     provider: np.ndarray
+    later_provider: np.ndarray
+    moved: np.ndarray
     engagement: np.ndarray
 
     def __len__(self) -> int:
@@ -53,6 +56,10 @@ class People:
     def contract_on(self, day: np.ndarray | np.datetime64, person: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Index of the contract in force on a day."""
         return np.where(day >= self.switched[person], self.later_contract[person], self.contract[person])
+
+    def provider_on(self, day: np.ndarray, person: np.ndarray) -> np.ndarray:
+        """Position of the doctor who looks after the person on a day."""
+        return np.where(day >= self.moved[person], self.later_provider[person], self.provider[person])
 
     def enrolled(self, person: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Whether the person was enrolled and alive from `start` to `end`, both inclusive."""
@@ -76,33 +83,65 @@ def draw_people(
     """Draw one cohort. `practice_quality` has a value per provider and shifts its members' engagement."""
     n = len(serial)
     contract = rng.choice(len(plan), n, p=[each.share for each in plan])
-    entitlement_disabled = rng.random(n) < _share(plan, "under_65")[contract]
-    age = _ages(entitlement_disabled, rng)
+    disabled = rng.random(n) < _share(plan, "under_65")[contract]
+    age = _ages(disabled, rng)
     birth = _birthdays(age, calendar, rng)
-    later, switched = _switches(contract, calendar, rng)
-    death = _deaths(age, calendar, rng)
-    joined = _joined(birth, entitlement_disabled, switched, calendar, rng)
-    death = np.maximum(death, joined + 40 * DAY)
-    left = np.minimum(_left(n, calendar, rng), death)
-    left = np.maximum(left, joined + 30 * DAY)
-    break_from, break_to = _breaks(joined, left, calendar, rng)
     dual, low_income = _help_with_costs(rng.random(n) < _share(plan, "dual")[contract], plan, contract, rng)
     hispanic = rng.random(n) < _share(plan, "hispanic")[contract]
     non_english = rng.random(n) < _share(plan, "non_english")[contract] * np.where(hispanic, 2.5, 0.8)
-    language = np.where(non_english, np.where(hispanic, "Spanish", rng.choice(LANGUAGES, n)), "English")
     miles = np.round(rng.gamma(1.6, 5.0, n), 1)
     provider = rng.integers(0, len(practice_quality), n)
-    hospice = np.where((death < NEVER) & (rng.random(n) < 0.5), death - rng.integers(5, 120, n) * DAY, NEVER)
     return People(
-        serial=serial, contract=contract, later_contract=later, switched=switched,
-        package=rng.integers(0, 1000, n), birth=birth, death=np.where(death <= left, death, NEVER),
-        female=rng.random(n) < 0.56, race=_race(plan, contract, rng), hispanic=hispanic, language=language,
-        dual_status=dual, low_income=low_income, entitlement=_entitlement(entitlement_disabled, rng),
-        institutional=rng.random(n) < np.where(age >= 85, 0.06, 0.008), joined=joined, left=left,
-        break_from=break_from, break_to=break_to, hospice=np.where(hospice > joined, hospice, NEVER),
-        miles=miles, provider=provider,
+        serial=serial,
+        contract=contract,
+        package=rng.integers(0, 1000, n),
+        birth=birth,
+        female=rng.random(n) < 0.56,
+        race=_race(plan, contract, rng),
+        hispanic=hispanic,
+        language=np.where(non_english, np.where(hispanic, "Spanish", rng.choice(LANGUAGES, n)), "English"),
+        dual_status=dual,
+        low_income=low_income,
+        entitlement=_entitlement(disabled, rng),
+        institutional=rng.random(n) < np.where(age >= 85, 0.06, 0.008),
+        miles=miles,
+        provider=provider,
+        later_provider=rng.integers(0, len(practice_quality), n),
+        moved=_moves(n, calendar, rng),
         engagement=_engagement(contract, low_income, non_english, miles, practice_quality[provider], rng),
-    )  # fmt: skip
+        **_membership(contract, age, birth, disabled, calendar, rng),
+    )
+
+
+def _membership(
+    contract: np.ndarray,
+    age: np.ndarray,
+    birth: np.ndarray,
+    disabled: np.ndarray,
+    calendar: Calendar,
+    rng: np.random.Generator,
+) -> Columns:
+    """When each person joins, changes contract, is away, elects hospice, dies or leaves."""
+    n = len(contract)
+    joined = _joined(birth, disabled, calendar, rng)
+    later, switched = _switches(contract, calendar, rng)
+    death = _deaths(age, calendar, rng)
+    death = np.where(death > joined + 40 * DAY, death, NEVER)  # nobody joins dying
+    left = np.maximum(_left(n, calendar, rng), joined + 30 * DAY)
+    death = np.where(death <= left, death, NEVER)  # a death after leaving is not this plan's to know
+    left = np.minimum(left, death)
+    break_from, break_to = _breaks(joined, left, calendar, rng)
+    hospice = np.where((death < NEVER) & (rng.random(n) < 0.5), death - rng.integers(5, 120, n) * DAY, NEVER)
+    return {
+        "joined": joined,
+        "left": left,
+        "death": death,
+        "later_contract": later,
+        "switched": np.where(joined < switched, switched, NEVER),
+        "break_from": break_from,
+        "break_to": break_to,
+        "hospice": np.where(hospice > joined, hospice, NEVER),
+    }
 
 
 def _share(plan: list[Contract], name: str) -> np.ndarray:
@@ -138,9 +177,7 @@ def _switches(contract: np.ndarray, calendar: Calendar, rng: np.random.Generator
     return np.where(switches, other, contract), np.where(switches, year, NEVER)
 
 
-def _joined(
-    birth: np.ndarray, disabled: np.ndarray, switched: np.ndarray, calendar: Calendar, rng: np.random.Generator
-) -> np.ndarray:
+def _joined(birth: np.ndarray, disabled: np.ndarray, calendar: Calendar, rng: np.random.Generator) -> np.ndarray:
     """Most join on 1 January, some mid-year; nobody before the month they turn 65 unless disabled."""
     n, first = len(birth), calendar.years[0]
     reach = rng.choice([years for _, years in TENURE_YEARS], n, p=[share for share, _ in TENURE_YEARS])
@@ -150,9 +187,8 @@ def _joined(
     month = np.where(rng.random(n) < 0.15, rng.integers(1, 8, n), 0)
     joined = (year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + month.astype("timedelta64[M]")
     turns_65 = birth.astype("datetime64[M]") + np.timedelta64(65 * 12, "M")
-    started = np.where(disabled, joined, np.maximum(joined, turns_65)).astype("datetime64[D]")
-    started = np.minimum(started, calendar.drawn - 60 * DAY)
-    return np.where((switched < NEVER) & (started >= switched), switched - 366 * DAY, started)
+    started = np.where(disabled, joined, np.maximum(joined, turns_65))
+    return np.minimum(started, (calendar.drawn - 60 * DAY).astype("datetime64[M]")).astype("datetime64[D]")
 
 
 def _left(n: int, calendar: Calendar, rng: np.random.Generator) -> np.ndarray:
@@ -175,8 +211,18 @@ def _breaks(
     length = np.where(draw < SHORT_BREAK, 1, rng.integers(2, 6, n)).astype("timedelta64[M]")
     month = np.datetime64(f"{calendar.years[0]}-02", "M") + rng.integers(0, 26, n).astype("timedelta64[M]")
     start, end = month.astype("datetime64[D]"), (month + length).astype("datetime64[D]") - DAY
-    happens = (draw < SHORT_BREAK + LONG_BREAK) & (start > joined + 30 * DAY) & (end < left - 30 * DAY)
+    happens = (
+        (draw < SHORT_BREAK + LONG_BREAK)
+        & (start > joined + 30 * DAY)
+        & (end < np.minimum(left, calendar.drawn) - 30 * DAY)
+    )
     return np.where(happens, start, NEVER), np.where(happens, end, NEVER)
+
+
+def _moves(n: int, calendar: Calendar, rng: np.random.Generator) -> np.ndarray:
+    """First day with another doctor: a month's first."""
+    month = calendar.opens.astype("datetime64[M]") + rng.integers(1, 34, n).astype("timedelta64[M]")
+    return np.where(rng.random(n) < MOVES, month.astype("datetime64[D]"), NEVER)
 
 
 def _help_with_costs(
@@ -193,7 +239,7 @@ def _help_with_costs(
 
 def _race(plan: list[Contract], contract: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     black, asian, draw = _share(plan, "black")[contract], _share(plan, "asian")[contract], rng.random(len(contract))
-    names = np.array(["black", "asian", "unknown", "other race", "white"])
+    names = np.array(["black or african american", "asian", "unknown", "other race", "white"])
     edges = np.stack([black, black + asian, black + asian + 0.04, black + asian + 0.07])
     return names[(draw >= edges).sum(axis=0)]
 
@@ -214,7 +260,7 @@ def _engagement(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """How readily a person takes up care: mean 0, deviation 1 within each contract, so that targets stay met."""
-    raw = rng.normal(0, 0.85, len(contract)) - 0.35 * low_income - 0.35 * non_english - 0.02 * miles + 0.3 * quality
+    raw = rng.normal(0, 0.7, len(contract)) - 0.45 * low_income - 0.45 * non_english - 0.03 * miles + 0.35 * quality
     score = np.empty(len(contract))
     for index in np.unique(contract):
         own = contract == index
@@ -233,7 +279,7 @@ def enrolment_spans(people: People) -> Columns:
     cuts = np.sort(np.clip(cuts, people.joined[:, None], (people.left + DAY)[:, None]), axis=1)
     start, end = cuts[:, :-1], cuts[:, 1:] - DAY
     away = (start >= people.break_from[:, None]) & (start <= people.break_to[:, None])
-    person, position = np.nonzero((end >= start) & ~away)
+    person, position = np.nonzero((end >= start) & (start < NEVER) & ~away)
     begins = start[person, position]
     return {
         "person": person,

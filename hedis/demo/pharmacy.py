@@ -11,7 +11,7 @@ from hedis.demo.people import DAY, People
 
 ADHERENCE_MEASURE = {"statin": "PDC-STA", "ras": "PDC-RASA", "diabetes": "PDC-DR"}
 FILLS = 16  # most fills a person can make of one medicine in a year
-NEW_USERS = 0.15  # share of users who start within the three years; chosen for the demo
+NEW_USERS = 0.10  # share of users who start within the three years; chosen for the demo
 REVERSED_FILLS = 0.006
 NINETY_DAYS = 0.55
 

@@ -14,8 +14,7 @@ MEMBERS_PER_PROVIDER = 60
 PROVIDERS_PER_PRACTICE = 4
 NPI_RANGE = "1999"
 """All demo NPIs start so: the check digit is right, the range invented."""
-MOVES = 0.06  # share of members who change their doctor once; chosen for the demo
-UNATTRIBUTED = 0.04
+UNATTRIBUTED = 0.04  # share of members with no doctor in the plan's books; chosen for the demo
 FAMILY = ("Ashdown", "Birchall", "Calder", "Dunmore", "Elsworth", "Farleigh", "Garside", "Hartnell", "Ivory", "Jessop")
 GIVEN = ("Avery", "Blake", "Casey", "Devon", "Ellis", "Finley", "Gray", "Harper", "Indigo", "Jules", "Kerry")
 PLACES = ("Alder", "Brook", "Cedar", "Dale", "Elm", "Fern", "Grove", "Hill", "Lake", "Mill", "Oak", "Pine", "Rowan")
@@ -63,26 +62,23 @@ def write_providers(path: Path, providers: Providers) -> int:
     return len(providers.npi)
 
 
-def attribution(people: People, providers: Providers, calendar: Calendar, rng: np.random.Generator) -> Columns:
+def attribution(people: People, calendar: Calendar, rng: np.random.Generator) -> Columns:
     """The doctor the plan holds responsible, a row a member and month of membership up to the as-of day.
 
     Columns: person, month (YYYYMM), provider (position), contract (index).
     """
-    n, count = len(people), len(providers.npi)
+    n = len(people)
     first = np.datetime64(f"{calendar.years[0]}-01", "M")
     months = np.arange(first, calendar.drawn.astype("datetime64[M]") + 1)
     person, month = np.repeat(np.arange(n), len(months)), np.tile(months, n)
     opens = month.astype("datetime64[D]")
     closes = (month + 1).astype("datetime64[D]") - DAY
-    moves = np.where(rng.random(n) < MOVES, rng.integers(1, len(months), n), len(months))
-    later = rng.integers(0, count, n)
-    moved = np.tile(np.arange(len(months)), n) >= moves[person]
     away = (opens >= people.break_from[person]) & (opens <= people.break_to[person])
     member = (people.joined[person] <= closes) & (people.left[person] >= opens) & ~away
     kept = member & (rng.random(n) >= UNATTRIBUTED)[person]
     return {
         "person": person[kept],
-        "month": np.char.replace(month[kept].astype("<U7"), "-", ""),
-        "provider": np.where(moved, later[person], people.provider[person])[kept],
+        "month": np.tile(np.char.replace(months.astype("<U7"), "-", ""), n)[kept],
+        "provider": people.provider_on(opens, person)[kept],
         "contract": people.contract_on(opens, person)[kept],
     }

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hedis.demo.chance import Columns, closing, day_in, first_of, last_of, stacked
-from hedis.demo.conditions import Health, diagnoses, single
-from hedis.demo.parameters import LOOK_BACK_YEARS, NEVER, Calendar
+from hedis.demo.conditions import Health, single
+from hedis.demo.parameters import LOOK_BACK_YEARS, Calendar
 from hedis.demo.people import DAY, People
 from hedis.demo.visits import claims_of
 
-PERSISTENT = 1.1  # how strongly last year's inclination tells this year's; chosen for an honest AUC
+PERSISTENT = 1.9  # how strongly last year's inclination tells this year's; chosen for an honest AUC
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,18 @@ class Screened:
 
 def draw_history(people: People, health: Health, calendar: Calendar, rng: np.random.Generator) -> Screened:
     """Screenings before the files' first year, as far as the plan could see them, and each person's habits."""
-    n, first = len(people), calendar.years[0]
+    n, first = len(people), calendar.look_back
     inclination = {
-        name: PERSISTENT * (0.55 * people.engagement + 0.84 * rng.normal(size=n)) for name in ("colon", "breast", "eye")
+        name: PERSISTENT * (0.8 * people.engagement + 0.6 * rng.normal(size=n)) for name in ("colon", "breast", "eye")
     }
-    done = rng.random(n) < FIRST_COVERED * np.clip(1 + 0.35 * inclination["colon"], 0.2, 1.8)
+    scoped = rng.random(n) < FIRST_COVERED * np.clip(1 + 0.2 * inclination["colon"], 0.2, 1.8)
     when = day_in(first - rng.integers(1, LOOK_BACK_YEARS + 1, n), rng.random(n))
-    seen = np.flatnonzero(done & people.enrolled(np.arange(n), when, when) & (people.age(first) >= 46))
+    seen = np.flatnonzero(scoped & people.enrolled(np.arange(n), when, when) & (people.age(first) >= 46))
     colon_until = np.full(n, first_of(1990))
     colon_until[seen] = _counts_until(when[seen], COLON[0].years)
-    mammogram = day_in(first - 1, rng.random(n))
-    imaged = people.female & people.enrolled(np.arange(n), mammogram, mammogram) & (rng.random(n) < 0.5)
     return Screened(
         colon_until=colon_until,
-        breast_last=np.where(imaged, mammogram, first_of(1990)),
+        breast_last=np.full(n, first_of(1990)),
         eye_until=np.full(n, first_of(1990)),
         inclination=inclination,
         preferred=rng.choice(len(COLON), n, p=[way.share for way in COLON]),
@@ -102,7 +100,7 @@ def colon_screening(
     age, closes = people.age(year), last_of(year)
     already = done.colon_until >= closes
     eligible = (age >= 45) & (age <= 75) & ~health.has("colorectal_cancer", closes) & people.whole_year(year, 2)
-    score = done.inclination["colon"] + 0.5 * rng.normal(size=len(people)) - 2.0 * (age > 78) - 9.0 * (age < 45)
+    score = done.inclination["colon"] - 2.0 * (age > 78) - 9.0 * (age < 45)
     screened = closing(score, already, eligible, people.contract_on(closes), target, rng)
     # Someone screened from another plan's days may be screened again: the plan cannot see it, nor can we.
     person = everyone[screened]
@@ -139,7 +137,7 @@ def breast_screening(
     opens = np.datetime64(f"{year - 2}-10-01", "D")
     already = done.breast_last >= opens
     eligible = people.female & (age >= 50) & (age <= 74) & ~health.has("mastectomy_both", closes)
-    score = done.inclination["breast"] + 0.5 * rng.normal(size=len(people)) - 9.0 * ~people.female - 1.5 * (age > 76)
+    score = done.inclination["breast"] - 9.0 * ~people.female - 1.5 * (age > 76)
     counted = eligible & people.whole_year(year, 2)
     new = closing(score, already, counted, people.contract_on(closes), target, rng)
     repeats = already & people.female & (rng.random(len(people)) < 0.35)
@@ -157,7 +155,7 @@ def eye_exams(
     age, closes = people.age(year), last_of(year)
     diabetic = health.has("diabetes", closes)
     already = done.eye_until >= closes
-    score = done.inclination["eye"] + 0.5 * rng.normal(size=len(people)) - 9.0 * ~diabetic
+    score = done.inclination["eye"] - 9.0 * ~diabetic
     counted = diabetic & (age >= 18) & (age <= 75) & people.whole_year(year)
     new = closing(score, already, counted, people.contract_on(closes), target, rng)
     person = np.flatnonzero(new | (already & (rng.random(len(people)) < 0.4)))

@@ -48,7 +48,7 @@ def claims_of(
 
 def office_visits(people: People, health: Health, year: int, rng: np.random.Generator) -> Columns:
     """Visits at the office, the outpatient clinic and by telehealth; the ill and the engaged come more often."""
-    often = np.exp(0.75 + 0.10 * health.burden(last_of(year)) + 0.32 * people.engagement)
+    often = np.exp(0.95 + 0.10 * health.burden(last_of(year)) + 0.42 * people.engagement)
     person = np.repeat(np.arange(len(people)), np.minimum(rng.poisson(often), 14))
     day = day_in(year, rng.random(len(person)))
     kind = rng.choice(len(OFFICE), len(person), p=[share for _, _, share in OFFICE])
@@ -65,7 +65,7 @@ def office_visits(people: People, health: Health, year: int, rng: np.random.Gene
 
 def wellness_visits(people: People, health: Health, year: int, rng: np.random.Generator) -> Columns:
     """At most one annual wellness visit a year, G0438 in the first year of membership, else G0439."""
-    person = np.flatnonzero(rng.random(len(people)) < sigmoid(0.3 + 0.9 * people.engagement))
+    person = np.flatnonzero(rng.random(len(people)) < sigmoid(0.3 + 1.4 * people.engagement))
     day = day_in(year, rng.beta(1.6, 1.9, len(person)))
     first = people.joined[person] >= first_of(year) - 365 * DAY
     return claims_of(

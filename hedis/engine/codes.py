@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import ibis
+import pyarrow as pa
 
 from hedis.engine.measure import Definition, Events, nodes
 
@@ -129,7 +130,8 @@ def _year(file: str, number: int, column: str, text: str | None) -> int | None:
 def as_table(rows: Iterable[ValueSetCode], year: int) -> ibis.Table:
     """The codes valid in measurement year `year` as the `value_set` table (value_set, code_system, code)."""
     found = sorted({(row.value_set, row.code_system, row.code) for row in rows if row.valid_in(year)})
-    return ibis.memtable([dict(zip(SCHEMA.names, row, strict=True)) for row in found], schema=SCHEMA)
+    rows_found = [dict(zip(SCHEMA.names, row, strict=True)) for row in found]
+    return ibis.memtable(pa.Table.from_pylist(rows_found, schema=SCHEMA.to_pyarrow()))
 
 
 class RouteState(StrEnum):

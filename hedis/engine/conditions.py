@@ -10,9 +10,7 @@ met still tells what was found last, and why it did not count. Every choice of "
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import singledispatch
 
 import ibis
@@ -20,33 +18,23 @@ import ibis
 from hedis.engine import measure as m
 from hedis.engine.facts import source_words
 from hedis.engine.period import Period
+from hedis.engine.selection import Context, first_row, selected, tie_break
 
 FINDING = ("member", "met", "date", "value", "route", "reason_code", "reason")
-
-
-@dataclass(frozen=True)
-class Context:
-    """What conditions are judged against.
-
-    `population`: member and, once a denominator event is known, `denominator_date` (else null).
-    """
-
-    facts: ibis.Table
-    population: ibis.Table
-    member: ibis.Table
-    enrolment: ibis.Table
-    period: Period
-    as_of: dt.date
-
-    def primary_only(self) -> Context:
-        """The same without supplemental data, which may never make a denominator event."""
-        return replace(self, facts=self.facts.filter(~self.facts.supplemental))
 
 
 @singledispatch
 def find(condition: m.Condition, context: Context) -> ibis.Table:
     """The finding relation of a condition. Raises TypeError for a node the compiler does not know."""
     raise TypeError(f"no rule compiles {type(condition).__name__}")
+
+
+@singledispatch
+def dates_met(condition: m.Condition, context: Context) -> ibis.Table:
+    """Who meets the condition and when: columns member, date. The short form of `find`, for conditions nobody
+    needs explained: denominator events and exclusions."""
+    found = find(condition, context)
+    return found.filter(found.met).select("member", "date")
 
 
 @singledispatch
@@ -58,55 +46,6 @@ def missing(condition: m.Condition, period: Period) -> str:
 def sentence(text: str) -> str:
     """First letter upper case, the rest untouched (FOBT stays FOBT)."""
     return text[:1].upper() + text[1:]
-
-
-# -- selecting events ------------------------------------------------------------------------------------------
-
-
-def selected(events: m.Events, context: Context, extra_value_sets: Sequence[str] = ()) -> ibis.Table:
-    """Facts of these events up to the window's end, with `counts_from`, the day from which they count (null:
-    any day), and `counts`, whether the fact does. Older facts stay: they explain an open gap."""
-    facts = context.facts
-    rows = facts.filter(
-        facts.value_set.isin([*events.value_sets, *extra_value_sets])
-        & (facts.start_date <= events.window.last_date(context.period))
-    )
-    if events.kinds:
-        rows = rows.filter(rows.kind.isin(events.kinds))
-    rows = _by_claim_and_day(rows, events, context)
-    first = ibis.literal(events.window.first_date(context.period), type="date")
-    if events.from_denominator_event:
-        rows = rows.inner_join(context.population.select("member", "denominator_date"), "member")
-        rows = rows.mutate(counts_from=ibis.greatest(first.fill_null(rows.denominator_date), rows.denominator_date))
-    else:
-        rows = rows.mutate(counts_from=first)
-    return rows.mutate(counts=rows.counts_from.isnull() | (rows.start_date >= rows.counts_from))
-
-
-def _by_claim_and_day(rows: ibis.Table, events: m.Events, context: Context) -> ibis.Table:
-    if events.on_same_claim:
-        rows = rows.semi_join(selected(events.on_same_claim, context), ["member", "record"])
-    if events.not_on_same_claim:
-        rows = rows.anti_join(selected(events.not_on_same_claim, context), ["member", "record"])
-    if events.not_during:
-        stays = selected(events.not_during, context)
-        covered = [
-            rows.member == stays.member,
-            rows.start_date >= stays.start_date,
-            rows.start_date <= stays.end_date,
-        ]
-        rows = rows.anti_join(stays, covered)
-    return rows
-
-
-def _first_row(table: ibis.Table, keys: Sequence[str], order: Sequence[ibis.Value]) -> ibis.Table:
-    ranked = table.mutate(_rank=ibis.row_number().over(ibis.window(group_by=list(keys), order_by=list(order))))
-    return ranked.filter(ranked["_rank"] == 0).drop("_rank")
-
-
-def _tie_break(rows: ibis.Table) -> list[ibis.Value]:
-    """Ends every order: which of two equal facts is shown must not depend on the engine."""
-    return [rows.record, rows.line, rows.source, rows.value_set, ibis.asc(rows.text, nulls_first=False)]
 
 
 def _finding(table: ibis.Table, *, met: ibis.Value, reasons: Sequence[tuple[ibis.Value, m.Reason, ibis.Value]],
@@ -139,7 +78,7 @@ def _before(what: ibis.Value, table: ibis.Table) -> ibis.Value:
 def _(condition: m.Exists, context: Context) -> ibis.Table:
     events = condition.events
     rows = selected(events, context)
-    latest = _first_row(rows, ["member"], [ibis.desc(rows.start_date), *_tie_break(rows)])
+    latest = first_row(rows, ["member"], [ibis.desc(rows.start_date), *tie_break(rows)])
     latest = latest.rename(date="start_date")
     name = ibis.literal(sentence(events.name))
     return _finding(
@@ -149,6 +88,13 @@ def _(condition: m.Exists, context: Context) -> ibis.Table:
         value=latest.text,
         route=name + " (" + source_words(latest.source) + ")",
     )
+
+
+@dates_met.register
+def _(condition: m.Exists, context: Context) -> ibis.Table:
+    rows = selected(condition.events, context)
+    rows = rows.filter(rows.counts)
+    return rows.group_by("member").agg(date=rows.start_date.max())
 
 
 @missing.register
@@ -215,7 +161,7 @@ def _(condition: m.LatestResult, context: Context) -> ibis.Table:
     result = condition.result
     rows = _measured(result, context)
     lowest_first = ibis.asc(rows.number, nulls_first=False)
-    last = _first_row(rows, ["member"], [ibis.desc(rows.start_date), lowest_first, *_tie_break(rows)])
+    last = first_row(rows, ["member"], [ibis.desc(rows.start_date), lowest_first, *tie_break(rows)])
     last = last.rename(date="start_date")
     name = sentence(result.events.name)
     value = last.shown + f" {result.unit}"
@@ -246,7 +192,7 @@ def _reading_days(condition: m.LatestReading, context: Context) -> ibis.Table:
     for index, result in enumerate((condition.first, condition.second)):
         rows = _measured(result, context)
         lowest_first = ibis.asc(rows.number, nulls_first=False)
-        lowest = _first_row(rows, ["member", "start_date"], [lowest_first, *_tie_break(rows)])
+        lowest = first_row(rows, ["member", "start_date"], [lowest_first, *tie_break(rows)])
         parts.append(
             lowest.select("member", "counts_from", "counts", "number", "shown", "source", date="start_date").mutate(
                 part=ibis.literal(index, type="int64")
@@ -267,7 +213,7 @@ def _reading_days(condition: m.LatestReading, context: Context) -> ibis.Table:
 @find.register
 def _(condition: m.LatestReading, context: Context) -> ibis.Table:
     days = _reading_days(condition, context)
-    last = _first_row(days, ["member"], [ibis.desc(days.date)])
+    last = first_row(days, ["member"], [ibis.desc(days.date)])
     shown = last.first_shown.fill_null("?") + "/" + last.second_shown.fill_null("?") + f" {condition.unit}"
     in_control = _in_control(condition.first, last["first"]) & _in_control(condition.second, last["second"])
     met = (last.counts & in_control).fill_null(False)
@@ -295,6 +241,10 @@ def _(condition: m.LatestReading, period: Period) -> str:
 # -- combining -------------------------------------------------------------------------------------------------
 
 
+def _union(parts: list[ibis.Table]) -> ibis.Table:
+    return parts[0] if len(parts) == 1 else ibis.union(*parts)
+
+
 def _combined(conditions: tuple[m.Condition, ...], context: Context, *, every: bool) -> ibis.Table:
     """Findings of several conditions as one. The row shown is the latest; of alternatives a met one comes first.
     Where it is not met, the reason speaks of each condition in the order written."""
@@ -305,7 +255,7 @@ def _combined(conditions: tuple[m.Condition, ...], context: Context, *, every: b
         return parts[0].drop("part")
     found = ibis.union(*parts)
     latest = [ibis.desc(found.date), found.part]
-    shown = _first_row(found, ["member"], latest if every else [ibis.desc(found.met), *latest])
+    shown = first_row(found, ["member"], latest if every else [ibis.desc(found.met), *latest])
     told = {}
     for index, _ in enumerate(conditions):
         told[f"met_{index}"] = found.met.max(where=found.part == index).fill_null(False)
@@ -344,6 +294,19 @@ def _(condition: m.AllOf, context: Context) -> ibis.Table:
     return _combined(condition.conditions, context, every=True)
 
 
+@dates_met.register
+def _(condition: m.AnyOf, context: Context) -> ibis.Table:
+    met = _union([dates_met(each, context) for each in condition.conditions])
+    return met.group_by("member").agg(date=met.date.max())
+
+
+@dates_met.register
+def _(condition: m.AllOf, context: Context) -> ibis.Table:
+    met = _union([dates_met(each, context) for each in condition.conditions])
+    by_member = met.group_by("member").agg(date=met.date.max(), parts=met.count())
+    return by_member.filter(by_member.parts == len(condition.conditions)).select("member", "date")
+
+
 @missing.register(m.AnyOf)
 @missing.register(m.AllOf)
 def _(condition: m.AnyOf | m.AllOf, period: Period) -> str:
@@ -367,7 +330,7 @@ def _(condition: m.Not, period: Period) -> str:
 # -- enrolment and life ----------------------------------------------------------------------------------------
 
 
-@find.register
+@dates_met.register
 def _(condition: m.EnrolmentFlag, context: Context) -> ibis.Table:
     spans = context.enrolment
     first = condition.window.first_date(context.period)
@@ -376,28 +339,32 @@ def _(condition: m.EnrolmentFlag, context: Context) -> ibis.Table:
     if first is not None:
         flagged = flagged.filter(flagged.end_date >= first)
         flagged = flagged.mutate(start_date=ibis.greatest(flagged.start_date, ibis.literal(first)))
-    by_member = flagged.group_by("member").agg(date=flagged.start_date.max())
-    return _always_met(by_member, condition.name)
+    return flagged.group_by("member").agg(date=flagged.start_date.max())
 
 
-@find.register
+@dates_met.register
 def _(condition: m.Died, context: Context) -> ibis.Table:
     people = context.member
+    first = condition.window.first_date(context.period)
     last = min(condition.window.last_date(context.period), context.as_of)
     dead = people.filter(people.death_date <= last)
-    first = condition.window.first_date(context.period)
     if first is not None:
         dead = dead.filter(dead.death_date >= first)
-    return _always_met(dead.select("member", date="death_date"), "death")
+    return dead.select("member", date="death_date")
 
 
-def _always_met(table: ibis.Table, name: str) -> ibis.Table:
+@find.register(m.EnrolmentFlag)
+@find.register(m.Died)
+def _(condition: m.EnrolmentFlag | m.Died, context: Context) -> ibis.Table:
     none = ibis.null("string")
-    met = ibis.literal(True)
-    return _finding(
-        table, met=met, reasons=[(~met, m.Reason.NOT_FOUND, none)], value=none,
-        route=ibis.literal(sentence(name) + " (enrolment record)"),
-    )  # fmt: skip
+    name = condition.name if isinstance(condition, m.EnrolmentFlag) else "death"
+    return dates_met(condition, context).mutate(
+        met=ibis.literal(True),
+        value=none,
+        route=ibis.literal(f"{sentence(name)} (enrolment record)"),
+        reason_code=none,
+        reason=none,
+    )[list(FINDING)]
 
 
 @missing.register

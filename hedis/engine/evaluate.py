@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import ibis
 
-from hedis.engine.conditions import Context, find, missing, sentence
+from hedis.engine.conditions import dates_met, find, missing
 from hedis.engine.enrolment import anchor_date, continuously_enrolled, contract_on
 from hedis.engine.facts import Tables, coded_facts
 from hedis.engine.measure import AgeBand, Definition, Exclusion, Reason, Status
 from hedis.engine.period import Period
+from hedis.engine.selection import Context
+
+# Ibis by default rewrites nested selects into fewer; the engines do that themselves, and here it takes most of the
+# time of a small run. The answer is the same either way.
+ibis.options.sql.fuse_selects = False
 
 RESULT = (
     "member", "measure", "contract", "plan_benefit_package", "age", "star_eligible",
@@ -20,26 +26,45 @@ RESULT = (
 )  # fmt: skip
 
 
+Keep = Callable[[ibis.Table], ibis.Table]
+"""Takes a step that several later ones read and gives it back computed once (on Spark: ``lambda t: t.cache()``)."""
+
+
+def kept_in_memory(connection: ibis.BaseBackend) -> Keep:
+    """Keeps steps as Arrow tables of this process; nothing is left in the database, not even when a run fails."""
+    return lambda table: ibis.memtable(connection.to_pyarrow(table))
+
+
 def evaluate(
-    definition: Definition, tables: Tables, period: Period, as_of: dt.date, member: str | None = None
+    definition: Definition,
+    tables: Tables,
+    period: Period,
+    as_of: dt.date,
+    *,
+    member: str | None = None,
+    keep: Keep = lambda table: table,
 ) -> ibis.Table:
     """The result relation of one measure: one row per member of the eligible population, columns `RESULT`.
 
     `as_of`: what was not received by then is not known. `member`: only this pseudonym, same row as in the full
-    run. Nothing is executed here; the caller runs the expression on the engine its tables live in.
+    run. `keep`: how shared steps (population, facts) are computed once; without it the result is one lazy
+    expression, which engines that inline common subqueries run many times slower.
     Raises ValueError where `as_of` lies before the period or the definition has no age band for it.
     """
     if as_of < period.start:
         raise ValueError(f"{definition.code}: as-of date {as_of} is before the period starts ({period.start})")
     if member is not None:
         tables = tables.of_member(member)
-    people = initial_population(definition, tables, period, as_of)
-    facts = coded_facts(tables, definition, people, period, as_of)
+    people = keep(initial_population(definition, tables, period, as_of))
+    facts = keep(coded_facts(tables, definition, people, period, as_of))
     undated = people.mutate(denominator_date=ibis.null("date"))
     context = Context(facts, undated, tables.member, tables.enrolment, period, as_of)
     population = _with_denominator_event(definition, undated, context)
+    if definition.denominator_event is not None:
+        population = keep(population)
+        facts = keep(facts.semi_join(population, "member"))
     context = Context(facts, population, tables.member, tables.enrolment, period, as_of)
-    judged = _judged(definition, population, context)
+    judged = keep(_judged(definition, population, context))
     return _result(definition, judged, contract_on(tables.enrolment, anchor_date(period, as_of)), period, as_of)
 
 
@@ -68,8 +93,7 @@ def initial_population(definition: Definition, tables: Tables, period: Period, a
 def _with_denominator_event(definition: Definition, people: ibis.Table, context: Context) -> ibis.Table:
     if definition.denominator_event is None:
         return people
-    found = find(definition.denominator_event, context.primary_only())
-    dated = found.filter(found.met).select("member", denominator_date="date")
+    dated = dates_met(definition.denominator_event, context.primary_only()).rename(denominator_date="date")
     return people.drop("denominator_date").inner_join(dated, "member")
 
 
@@ -77,8 +101,8 @@ def _judged(definition: Definition, population: ibis.Table, context: Context) ->
     """Population joined with its first exclusion and its numerator finding, nobody lost."""
     excluded = _first_exclusion(definition.exclusions, population, context)
     finding = find(definition.numerator, context).rename(evidence_date="date")
-    primary = find(definition.numerator, context.primary_only())
-    without_supplemental = primary.filter(primary.met).select("member", met_by_primary=ibis.literal(True))
+    primary = dates_met(definition.numerator, context.primary_only())
+    without_supplemental = primary.select("member", met_by_primary=ibis.literal(True))
     joined = population
     for part in (excluded, finding, without_supplemental):
         joined = joined.left_join(part, "member").drop("member_right")
@@ -89,12 +113,11 @@ def _first_exclusion(exclusions: tuple[Exclusion, ...], population: ibis.Table, 
     """One row a member excluded: exclusion (name), exclusion_date; of several the one listed first."""
     parts = []
     for order, exclusion in enumerate(exclusions):
-        found = find(exclusion.condition, context)
+        met = dates_met(exclusion.condition, context)
         low, high = exclusion.ages
         of_age = population.filter(population.age.between(low if low is not None else 0, 200 if high is None else high))
         parts.append(
-            found.filter(found.met)
-            .semi_join(of_age, "member")
+            met.semi_join(of_age, "member")
             .select("member", exclusion_date="date")
             .mutate(exclusion=ibis.literal(exclusion.name), order=ibis.literal(order, type="int64"))
         )
@@ -118,7 +141,7 @@ def _result(
         (excluded, Status.NOT_APPLICABLE.value), (numerator, Status.CLOSED.value), else_=still_running.value
     )
     is_open, none = ~excluded & ~numerator, ibis.null("string")
-    nothing = sentence(missing(definition.numerator, period))
+    told = table.reason.fill_null(missing(definition.numerator, period))
     return table.mutate(
         measure=ibis.literal(definition.code),
         star_eligible=_within(table.age, definition.star_band(period)),
@@ -128,7 +151,7 @@ def _result(
         numerator=numerator,
         status=status,
         reason_code=ibis.ifelse(is_open, table.reason_code.fill_null(Reason.NOT_FOUND.value), none),
-        reason=ibis.ifelse(is_open, table.reason.fill_null(nothing), none),
+        reason=ibis.ifelse(is_open, told.left(1).upper() + told.substr(1), none),
         evidence_value=table.value,
         evidence_route=table.route,
         supplemental_only=numerator & table.met_by_primary.isnull(),

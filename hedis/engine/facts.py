@@ -4,7 +4,7 @@ of its value sets, of members who can be in its population. Everything after rea
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ibis
 
@@ -21,6 +21,12 @@ SOURCE_WORDS = (
 )
 
 
+FACT = (
+    "member", "kind", "code_system", "code", "start_date", "end_date",
+    "record", "line", "source", "received_date", "number", "text",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Tables:
     """The warehouse's four tables (docs/warehouse.md) and `value_set` (value_set, code_system, code)."""
@@ -33,11 +39,13 @@ class Tables:
 
     def of_member(self, member: str) -> Tables:
         """The same tables cut down to one pseudonym; the filter reaches the files."""
-        cut = (table.filter(table.member == member) for table in self._by_member())
-        return Tables(*cut, value_set=self.value_set)
-
-    def _by_member(self) -> tuple[ibis.Table, ...]:
-        return (self.member, self.enrolment, self.event, self.dispensing)
+        return replace(
+            self,
+            member=self.member.filter(self.member.member == member),
+            enrolment=self.enrolment.filter(self.enrolment.member == member),
+            event=self.event.filter(self.event.member == member),
+            dispensing=self.dispensing.filter(self.dispensing.member == member),
+        )
 
 
 def coded_facts(
@@ -62,20 +70,8 @@ def _known(facts: ibis.Table, period: Period, as_of: dt.date) -> ibis.Table:
 
 
 def _events(event: ibis.Table) -> ibis.Table:
-    return event.select(
-        "member",
-        "kind",
-        "code_system",
-        "code",
-        "start_date",
-        "end_date",
-        "record",
-        "source",
-        "received_date",
-        line=event.line.cast("int64"),
-        number=event.value_number.cast("float64"),
-        text=event.value_text,
-    )
+    named = event.mutate(number=event.value_number.cast("float64"), text=event.value_text)
+    return named.mutate(line=named.line.cast("int64")).select(*FACT)
 
 
 def _fills(dispensing: ibis.Table) -> ibis.Table:
@@ -92,14 +88,7 @@ def _fills(dispensing: ibis.Table) -> ibis.Table:
         line=dispensing.line.cast("int64"),
         number=dispensing.days_supply.cast("float64"),
         text=ibis.null("string"),
-    ).select(_events_columns())
-
-
-def _events_columns() -> list[str]:
-    return [
-        "member", "kind", "code_system", "code", "start_date", "end_date",
-        "record", "source", "received_date", "line", "number", "text",
-    ]  # fmt: skip
+    ).select(*FACT)
 
 
 def source_words(source: ibis.Value) -> ibis.Value:

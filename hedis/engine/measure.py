@@ -242,7 +242,8 @@ class Definition:
     `ages` decide the eligible population; `star_ages` the part of it the Star measure counts, where CMS adopts
     a change of age later than the steward (empty: the same). `inverse`: the steward publishes the complement
     (poor control); this definition counts the good outcome. `reversible`: the last result of the period
-    decides, so a closed gap can open again. `exclusions` are listed in the order they are reported.
+    decides, so a closed gap can open again. `exclusions` are listed in the order they are reported. An empty
+    `checker` means that nobody but the author has checked the definition yet.
     """
 
     code: str

@@ -85,6 +85,9 @@ class Gap(models.Model):
     evidence_value = models.CharField(max_length=80, blank=True)
     evidence_route = models.CharField(max_length=120, blank=True)
     supplemental_only = models.BooleanField(default=False)
+    star_eligible = models.BooleanField(
+        default=True, help_text="Of an age the Star measure counts; CMS adopts new ages later than the steward."
+    )
     exclusion = models.CharField(max_length=160, blank=True)
     exclusion_date = models.DateField(null=True, blank=True)
     data_as_of = models.DateField("data as of")

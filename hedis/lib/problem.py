@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -51,8 +51,24 @@ def handler(error: Exception, context: dict[str, Any]) -> Response | None:
     else:
         problem["detail"], problem["code"] = str(error.detail), error.get_codes()
     problem["instance"] = context["request"].path
-    response.data, response.content_type = problem, CONTENT_TYPE
+    response.data = problem
+    renderer = getattr(context["request"], "accepted_renderer", None)
+    # The browsable pages render the same problem as HTML and must say so.
+    if renderer is None or renderer.format == "json":
+        response.content_type = CONTENT_TYPE
     return response
+
+
+def unknown_address(request: HttpRequest) -> HttpResponse:
+    """The last address below `api/`: what no endpoint answers is a problem too, not a page."""
+    problem = {
+        "type": "about:blank",
+        "title": HTTPStatus.NOT_FOUND.phrase,
+        "status": HTTPStatus.NOT_FOUND.value,
+        "detail": "There is nothing at this address; /api/docs/ lists what there is.",
+        "instance": request.path,
+    }
+    return JsonResponse(problem, status=HTTPStatus.NOT_FOUND, content_type=CONTENT_TYPE)
 
 
 def field_errors(details: Any, field: str = "") -> Iterator[dict[str, str]]:

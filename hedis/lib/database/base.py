@@ -4,7 +4,6 @@ Starting at the first connection, not when settings are read, means that `--help
 files start no server.
 """
 
-from functools import cache
 from typing import Any
 
 import dj_database_url
@@ -14,9 +13,8 @@ from django.db.backends.postgresql import base
 from hedis.lib import postgres
 
 
-@cache
 def private_server() -> dict[str, Any]:
-    """Connection parameters of the plan's private server, started if it was down; asked once per process."""
+    """Connection parameters of the plan's private server, started if it was down (a millisecond or two when it runs)."""
     parsed = dj_database_url.parse(postgres.ensure(settings.DATA_DIR / "postgres"))
     given = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
     return {**parsed.get("OPTIONS", {}), **{ours: parsed[name] for name, ours in given.items() if parsed[name]}}

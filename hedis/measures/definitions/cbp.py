@@ -31,7 +31,10 @@ HYPERTENSION_VISIT = Events(
     YEAR_BEFORE_TO_MIDYEAR,
     kinds=("diagnosis",),
     on_same_claim=Events(
-        "outpatient visit", ("outpatient-visit",), YEAR_BEFORE_TO_MIDYEAR, needs=("place-of-service", "hcpcs-ii", "cpt")
+        "outpatient visit",
+        ("outpatient-visit",),
+        YEAR_BEFORE_TO_MIDYEAR,
+        needs=("place-of-service", "hcpcs-ii", "cpt", "bill-type"),
     ),
     not_on_same_claim=common.LABORATORY_CLAIM,
     needs=("icd-10-cm",),
@@ -100,7 +103,7 @@ FRAILTY_ALONE = Exclusion("frailty, 81 and older", common.FRAILTY, ages=(81, Non
 
 CBP = Definition(
     code="CBP",
-    name="Controlling Blood Pressure",
+    name="Controlling High Blood Pressure",
     version="2025.1",
     steward="NCQA",
     domain="Managing Chronic (Long Term) Conditions",
@@ -130,6 +133,8 @@ CBP = Definition(
         "The last day with a reading on or after the second hypertension date decides, by the lowest systolic and "
         "the lowest diastolic of that day; a day with one of the two only is an incomplete reading.",
         "Readings on a day of an acute stay or an emergency visit (place of service 21, 23, 51) do not count.",
+        "Hospital outpatient claims carry a bill type and no place of service: they count as visits once the plan "
+        "loads its bill-type list into the set outpatient-visit.",
         "Outside 40–300 systolic or 20–200 diastolic a value is treated as missing (our own choice).",
     ),
 )

@@ -1,8 +1,8 @@
 """Rules that several measures share: who is excluded whatever the measure, and which visits count.
 
-Rules follow NCQA's HEDIS MY 2025 general guidelines and the exclusion logic of the CMS eCQMs (libraries Hospice,
-PalliativeCare, AdvancedIllnessandFrailty of the 2026 period), in our own words. Results are HEDIS-aligned, not
-NCQA-certified.
+Rules follow the exclusion logic of the CMS eCQMs (libraries Hospice, PalliativeCare, AdvancedIllnessandFrailty of
+the 2026 period) and NCQA's general guidelines as health plans and CMS describe them publicly; the licensed HEDIS
+text was not used. Results are HEDIS-aligned, not NCQA-certified. A claim's facts are dated by their start date.
 """
 
 from __future__ import annotations

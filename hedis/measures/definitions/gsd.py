@@ -49,7 +49,7 @@ GLYCEMIC_STATUS = Result(
 
 GSD = Definition(
     code="GSD",
-    name="Diabetes Care – Blood Sugar Controlled",
+    name="Glycemic Status Assessment for Patients With Diabetes",
     version="2025.1",
     steward="NCQA",
     domain="Managing Chronic (Long Term) Conditions",

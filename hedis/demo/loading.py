@@ -1,0 +1,162 @@
+"""The demo plan, loaded the way anyone's data is: files, importer, finding run, people at work."""
+
+import json
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from hedis.accounts import people, roles
+from hedis.accounts.models import User
+from hedis.demo.plan import write_plan
+from hedis.evidence import importing
+from hedis.gaps import finding, workflow
+from hedis.gaps.models import Gap, Work
+from hedis.measures import loading as measure_loading
+from hedis.members import panels
+from hedis.members.models import Contract, Member, Provider
+
+AS_OF = date(2026, 9, 30)
+BY = "load_demo"
+TEAM = "North"
+# One person a role, and three care managers so that panels mean something.
+PEOPLE = (
+    ("ana", "Ana Alvarez", roles.CARE_MANAGER, TEAM),
+    ("noor", "Noor Haddad", roles.CARE_MANAGER, TEAM),
+    ("tom", "Tom Becker", roles.CARE_MANAGER, "South"),
+    ("lea", "Lea Novak", roles.TEAM_LEAD, TEAM),
+    ("quinn", "Quinn Osei", roles.QUALITY_DIRECTOR, ""),
+    ("ben", "Ben Fischer", roles.ANALYST, ""),
+    ("mara", "Mara Lindqvist", roles.MODEL_STEWARD, ""),
+    ("cy", "Cy Okafor", roles.AUDITOR, ""),
+    ("ida", "Ida Brandt", roles.ADMINISTRATOR, ""),
+    ("service", "Data service", roles.SERVICE, ""),
+)
+CONTRACTS = {
+    "H1001": ("Harbor Complete", Contract.PlanType.HMO, Contract.SnpKind.NONE),
+    "H2002": ("Harbor Choice", Contract.PlanType.LOCAL_PPO, Contract.SnpKind.NONE),
+    "H3003": ("Harbor Dual Care", Contract.PlanType.HMO, Contract.SnpKind.DUAL),
+}
+# Steps a care team would have taken by the day the demo stands at: every nth unmet gap, what, and what was said.
+WORK_DONE = (
+    (7, Work.OUTREACH, "Left a voicemail, second attempt on Thursday."),
+    (11, Work.APPOINTMENT, "Visit booked through the practice."),
+    (17, Work.REPORTED, "Says it was done in spring at another practice; record requested."),
+    (29, Work.REFUSED, "Does not want the test this year; ask again in January."),
+    (37, Work.UNREACHABLE, "Number disconnected; letter sent."),
+)
+
+
+class AlreadyLoaded(Exception):
+    """There are members already: a demo plan among real ones would be a danger."""
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """A demo account, as printed for the person who tries the product."""
+
+    username: str
+    name: str
+    role: str
+    password: str
+
+
+def load(*, members: int, seed: int, as_of: date = AS_OF, say: Callable[[str], None]) -> dict[str, Any]:
+    """Write the plan's files, import them, find the gaps of three years and let people work on some.
+
+    Raises AlreadyLoaded where the database holds members.
+    """
+    if Member.objects.exists():
+        raise AlreadyLoaded("there are members already; the demo plan is only for an empty database")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="hedis-demo-") as folder:
+        directory = Path(folder) / f"demo-{members}-{seed}"
+        directory.mkdir()
+        say(f"Writing a plan of {members:,} members as Tuva-layer files …")
+        written = write_plan(directory, members, seed, as_of)
+        say("Importing them …")
+        imported = importing.import_tuva(directory, by=BY)
+    measure_loading.load(today=as_of, by=BY)
+    name_contracts()
+    sign_ins = make_people()
+    share_out_panels()
+    found = {}
+    for year in range(as_of.year - 2, as_of.year + 1):
+        say(f"Finding the gaps of {year} …")
+        found[year] = finding.find(year, as_of=min(as_of, date(year, 12, 31)), by=BY)
+    do_some_work(as_of.year)
+    return {
+        "members": members,
+        "seed": seed,
+        "as_of": as_of,
+        "files": asdict(written),
+        "batch": imported.batch,
+        "gaps": {year: {code: asdict(counts) for code, counts in codes.items()} for year, codes in found.items()},
+        "people": [asdict(sign_in) for sign_in in sign_ins],
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def name_contracts() -> None:
+    """Give the three contracts names and kinds, which claims files do not carry."""
+    for number, (name, plan_type, snp_kind) in CONTRACTS.items():
+        Contract.objects.filter(number=number).update(
+            name=name,
+            plan_type=plan_type,
+            snp_kind=snp_kind,
+            organisation="Harbor Health Plan (demo)",
+            parent_organisation="Harbor Health (demo)",
+        )
+
+
+def sign_ins_file() -> Path:
+    """Where the demo's passwords are kept for `make run` to print, readable by the owner only."""
+    return Path(settings.DATA_DIR) / "demo-sign-ins.json"
+
+
+def make_people() -> list[SignIn]:
+    """One account a role; the password is random, the same for all, and written to `sign_ins_file`."""
+    password = "-".join(secrets.token_hex(3) for _ in range(3))
+    made = []
+    for username, name, role, team in PEOPLE:
+        people.create(username, role=role.key, password=password, full_name=name, team=team, by=BY)
+        made.append(SignIn(username, name, role.name, password))
+    path = sign_ins_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump([asdict(sign_in) for sign_in in made], file)
+    return made
+
+
+def stored_sign_ins() -> list[SignIn]:
+    """The demo accounts of this installation; none where no demo was loaded."""
+    path = sign_ins_file()
+    return [SignIn(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
+
+
+def share_out_panels() -> None:
+    """Practices go to the three care managers in turn; members without a provider stay with nobody."""
+    managers = [User.objects.get(username=name) for name, _, role, _ in PEOPLE if role is roles.CARE_MANAGER]
+    practices = sorted(set(Provider.objects.exclude(attributions=None).values_list("practice", flat=True)))
+    for turn, manager in enumerate(managers):
+        own = practices[turn :: len(managers)]
+        members = Member.objects.filter(attributions__provider__practice__in=own, attributions__end_date=None)
+        panels.hand_over(Member.objects.filter(pk__in=members.values("pk")), to=manager, by=BY)
+
+
+@transaction.atomic
+def do_some_work(year: int) -> None:
+    """A team has been at work: some gaps of the running year are under way, by the people who answer for them."""
+    unmet = list(Gap.objects.for_year(year).open().exclude(assigned_to=None).for_list().order_by("id")[:2000])
+    for position, gap in enumerate(unmet, start=1):
+        for every, status, why in WORK_DONE:
+            if position % every == 0 and gap.work_status == Work.OPEN:
+                workflow.move(gap, to=status, why=why, by=gap.assigned_to)

@@ -1,0 +1,1 @@
+"""Where the warehouse's facts come from: one layout a source, and what they share in reading and checking."""

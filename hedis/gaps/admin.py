@@ -1,0 +1,224 @@
+"""The list of gaps with its bulk steps, and one gap's page, where a step is taken."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from audit import ledger
+from audit.models import Event
+from hedis.gaps import exporting, filters, handing, labels, workflow
+from hedis.gaps.models import Gap, GapQuerySet, Transition
+from hedis.lib.modeladmin import ReadOnlyAdmin
+from hedis.lib.templatetags import portfolio
+
+
+@admin.register(Gap)
+class GapAdmin(ReadOnlyAdmin):
+    """Gaps are found by the engine and moved through the workflow; nobody types one in."""
+
+    list_display = ("gap", "member_link", "status_cell", "work_cell", "reason", "due_cell", "contract_number",
+                    "assigned_to")  # fmt: skip
+    list_filter = filters.FILTERS
+    search_fields = ("member__pseudonym",)
+    search_help_text = "Member label, such as a1b2 c3d4 e5f6. For a plan’s member id use Members: it never enters an address."  # noqa: E501
+    ordering = ("closable_until", "id")
+    sortable_by = ("due_cell",)
+    actions = ("move_selected", "hand_selected", "export_selected")
+    change_form_template = "admin/gaps/gap/page.html"
+
+    def get_queryset(self, request: HttpRequest) -> GapQuerySet:
+        return Gap.objects.visible_to(request.user).for_list().order_by(*self.ordering)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """A pseudonym's beginning, blanks allowed: an index lookup, and nothing else is searched."""
+        wanted = search_term.replace(" ", "").lower()
+        if not wanted:
+            return queryset, False
+        if not set(wanted) <= set("0123456789abcdef"):
+            return queryset.none(), False
+        return queryset.filter(member__pseudonym__startswith=wanted), False
+
+    def get_urls(self) -> list[Any]:
+        export = path("export/", self.admin_site.admin_view(self.export_view), name="gaps_gap_export")
+        return [export, *super().get_urls()]
+
+    # --- columns
+
+    @admin.display(description="gap")
+    def gap(self, gap: Gap) -> str:
+        return f"{gap.measure.code} {gap.year}"
+
+    @admin.display(description="member")
+    def member_link(self, gap: Gap) -> SafeString:
+        address = reverse("admin:members_member_change", args=[gap.member_id])
+        return format_html('<a class="label" href="{}">{}</a>', address, gap.member.label)
+
+    @admin.display(description="status")
+    def status_cell(self, gap: Gap) -> SafeString:
+        shown = labels.status_chip(gap)
+        return portfolio.chip(shown.text, shown.tone, shown.title)
+
+    @admin.display(description="work")
+    def work_cell(self, gap: Gap) -> SafeString:
+        shown = labels.work_chip(gap)
+        return portfolio.chip(shown.text, shown.tone, shown.title)
+
+    @admin.display(description="closable until", ordering="closable_until")
+    def due_cell(self, gap: Gap) -> SafeString | str:
+        return portfolio.deadline(gap.closable_until, timezone.localdate()) if gap.is_unmet else portfolio.DASH
+
+    @admin.display(description="contract")
+    def contract_number(self, gap: Gap) -> str:
+        return gap.contract.number if gap.contract else portfolio.DASH
+
+    # --- many at once
+
+    def has_work_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("gaps.change_gap"))
+
+    def has_hand_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("gaps.assign_gap"))
+
+    @admin.action(description="Move to a work status…", permissions=["work"])
+    def move_selected(self, request: HttpRequest, queryset: GapQuerySet) -> HttpResponse | None:
+        form = handing.StepForm(request.POST if "apply" in request.POST else None)
+        if form.is_valid():
+            handing.move_and_tell(request, list(queryset), **form.cleaned_data)
+            return None
+        return self.ask(request, queryset, form, "move_selected")
+
+    @admin.action(description="Hand to a person…", permissions=["hand"])
+    def hand_selected(self, request: HttpRequest, queryset: GapQuerySet) -> HttpResponse | None:
+        data = request.POST if "apply" in request.POST else None
+        form = handing.HandForm(data, user=request.user)  # type: ignore[arg-type]
+        if form.is_valid():
+            handing.hand_and_tell(request, list(queryset), to=form.cleaned_data["person"])
+            return None
+        return self.ask(request, queryset, form, "hand_selected")
+
+    @admin.action(description="Export as CSV", permissions=["view"])
+    def export_selected(self, request: HttpRequest, queryset: GapQuerySet) -> Any:
+        return exporting.export_csv(queryset, filters={"selected": "by hand"}, by=request.user)
+
+    def export_view(self, request: HttpRequest) -> Any:
+        """Everything the list's filters let through."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        chosen = self.get_changelist_instance(request).get_queryset(request)
+        return exporting.export_csv(chosen, filters=request.GET.dict(), by=request.user)  # type: ignore[arg-type]
+
+    def ask(self, request: HttpRequest, queryset: GapQuerySet, form: Any, action: str) -> HttpResponse:
+        """The page between choosing an action and doing it."""
+        gaps = list(queryset)
+        kept = [("action", action), ("apply", "1"), ("select_across", request.POST.get("select_across", "0"))]
+        kept += [(ACTION_CHECKBOX_NAME, str(gap.pk)) for gap in gaps]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{'Move' if action == 'move_selected' else 'Hand over'} {handing.count_in_words(len(gaps))}",
+            "kept": kept,
+            "members": len({gap.member_id for gap in gaps}),
+            "form": form,
+            "show_form": True,
+            "back": request.get_full_path(),
+        }
+        return TemplateResponse(request, "admin/confirm.html", context)
+
+    # --- one gap
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """GET shows the gap, and the ledger says so; POST takes one step in the work layer."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        gap = self.get_object(request, object_id)
+        if not isinstance(gap, Gap):
+            raise Http404("No gap here.")
+        if request.method == "POST":
+            return self.take_step(request, gap)
+        with transaction.atomic():
+            self.record_look(request, gap)
+            return self.page(request, gap, handing.StepForm(), gap.version)
+
+    def take_step(self, request: HttpRequest, gap: Gap) -> HttpResponse:
+        """Move the gap from the version that was on the person's screen; a refusal keeps what was typed."""
+        if not request.user.has_perm("gaps.change_gap"):
+            raise PermissionDenied
+        form = handing.StepForm(request.POST)
+        read = request.POST.get("version", "")
+        current = gap.version
+        if form.is_valid() and read.isdigit():
+            gap.version = int(read)
+            try:
+                if gap.version != current:
+                    raise workflow.ChangedMeanwhile
+                workflow.move(gap, by=request.user, **form.cleaned_data)
+            except workflow.ChangedMeanwhile:
+                gap.refresh_from_db()
+                form.add_error(None, self.changed_words(gap))
+            except (workflow.IllegalStep, workflow.WhyMissing) as refusal:
+                form.add_error(None, str(refusal))
+            else:
+                messages.success(request, f"{gap.measure.code} is now “{gap.get_work_status_display()}”.")
+                return HttpResponseRedirect(self.back_to(request, gap))
+        with transaction.atomic():
+            self.record_look(request, gap)
+            return self.page(request, gap, form, gap.version, status=409)
+
+    def changed_words(self, gap: Gap) -> str:
+        """Who was faster, and what to do now."""
+        last = gap.transitions.order_by("-at", "-id").first()  # type: ignore[attr-defined]
+        who = f"{last.by} at {timezone.localtime(last.at):%H:%M}" if last else "somebody else"
+        return (
+            f"This gap was changed by somebody else meanwhile ({who}): it is now “{gap.get_work_status_display()}”. "
+            "What you chose and typed is still below; nothing was saved."
+        )
+
+    def back_to(self, request: HttpRequest, gap: Gap) -> str:
+        """The page the step was taken from."""
+        if request.POST.get("back") == "member":
+            member = reverse("admin:members_member_change", args=[gap.member_id])
+            return f"{member}?year={gap.year}#gap-{gap.pk}"
+        return reverse("admin:gaps_gap_change", args=[gap.pk])
+
+    def record_look(self, request: HttpRequest, gap: Gap) -> None:
+        """Looking at a gap is looking at a member."""
+        ledger.record(
+            Event.Kind.READ,
+            "gap.viewed",
+            object_type="gap",
+            object_id=gap.pk,
+            members=[gap.member.pseudonym],
+            by=request.user,
+        )
+
+    def page(self, request: HttpRequest, gap: Gap, form: Any, version: int, status: int = 200) -> HttpResponse:
+        """The gap's page, rendered before the transaction ends."""
+        steps = workflow.steps_from(gap) if request.user.has_perm("gaps.change_gap") and gap.is_unmet else []
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": gap,
+            "title": f"{gap.measure.code} {gap.year}",
+            "gap": gap,
+            "status": labels.status_chip(gap),
+            "work": labels.work_chip(gap),
+            "steps": steps,
+            "form": form,
+            "version": version,
+            "today": timezone.localdate(),
+            "history": Transition.objects.filter(gap=gap).order_by("-at", "-id"),
+        }
+        return TemplateResponse(request, self.change_form_template, context, status=status).render()

@@ -1,0 +1,51 @@
+"""`manage.py find_gaps --year Y`: measure the plan and bring every gap in care up to date."""
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from hedis.evidence.warehouse import NoWarehouse
+from hedis.gaps import finding
+from hedis.lib.commands import Command as BaseCommand
+from hedis.lib.commands import SaysNo, WrongUse
+from hedis.measures import loading
+
+
+class Command(BaseCommand):
+    """Find open, closed and excluded gaps of a measurement year from the claims warehouse."""
+
+    help = __doc__ or ""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--year", type=int, required=True, help="measurement year")
+        parser.add_argument("--as-of", type=date.fromisoformat, help="what was known on this day (default: today)")
+        parser.add_argument("--contract", default="", help="only members of this contract, such as H1234")
+        parser.add_argument("--member", default="", help="only this member, by pseudonym")
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        today = timezone.localdate()
+        as_of = options["as_of"] or today
+        if as_of > today:
+            raise WrongUse(f"--as-of {as_of} lies in the future")
+        loading.load(today=today, by="find_gaps")
+        scope = finding.Scope(options["contract"], options["member"])
+        try:
+            found = finding.find(options["year"], as_of=as_of, scope=scope, by="find_gaps")
+        except (NoWarehouse, finding.NotInWarehouse, ValueError) as error:
+            raise SaysNo(str(error)) from error
+        return {
+            "year": options["year"],
+            "as_of": as_of,
+            "measures": {code: {**asdict(counts), "open": counts.open} for code, counts in found.items()},
+        }
+
+    def show(self, answer: dict[str, Any]) -> None:
+        self.stdout.write(f"Measurement year {answer['year']}, as known on {answer['as_of']}")
+        columns = ("eligible", "excluded", "denominator", "numerator", "open")
+        self.stdout.write(f"{'':10}" + "".join(f"{name:>13}" for name in columns))
+        for code, counts in answer["measures"].items():
+            self.stdout.write(f"{code:10}" + "".join(f"{counts[name]:13,}" for name in columns))

@@ -1,0 +1,125 @@
+"""The queue: unmet gaps in somebody's hands, one row a member, the most urgent first."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from django.db.models import Count, F, Max, Min, QuerySet
+
+from hedis.accounts import roles
+from hedis.accounts.models import User
+from hedis.gaps.labels import Chip, can_be_worked, measure_chip
+from hedis.gaps.models import Gap, GapQuerySet, Transition
+from hedis.members.models import Attribution, Member
+
+ME, TEAM, NOBODY = "me", "team", "nobody"
+
+
+@dataclass
+class QueueRow:
+    """One member of the queue: gaps that one call can close, and what a caller must know first."""
+
+    member: Member
+    due: date
+    gaps: list[Gap] = field(default_factory=list)
+    provider: Any = None
+    last_step: Transition | None = None
+    today: date = date.min
+
+    @property
+    def chips(self) -> list[Chip]:
+        return [measure_chip(gap) for gap in self.gaps]
+
+    @property
+    def closable(self) -> int:
+        """How many of these gaps one call can close."""
+        return sum(can_be_worked(gap, self.today) for gap in self.gaps)
+
+    @property
+    def age(self) -> int:
+        return self.member.age_on(self.today)
+
+    @property
+    def owners(self) -> list[str]:
+        """Who holds these gaps; "Nobody" for those not handed out."""
+        return sorted({str(gap.assigned_to) if gap.assigned_to else "Nobody" for gap in self.gaps})
+
+    @property
+    def contact_preference(self) -> Any:
+        return getattr(self.member, "contact_preference", None)
+
+
+def may_see_others(user: User) -> bool:
+    """Whether this person may look into queues other than her own."""
+    return user.has_perm(roles.TEAM_PANEL) or user.has_perm(roles.WHOLE_PLAN)
+
+
+def in_hands_of(owner: str, *, seen_by: User) -> GapQuerySet:
+    """Unmet gaps held by "me", the "team", "nobody" or the person of that id, as far as `seen_by` may see them."""
+    gaps = Gap.objects.visible_to(seen_by).open()
+    if not may_see_others(seen_by) or owner == ME:
+        return gaps.assigned_to(seen_by)
+    if owner == NOBODY:
+        return gaps.filter(assigned_to=None)
+    if owner.isdigit():
+        return gaps.filter(assigned_to=int(owner))
+    return gaps
+
+
+def newest_year(gaps: GapQuerySet) -> int | None:
+    """The latest measurement year there is something to do for."""
+    year: int | None = gaps.aggregate(newest=Max("year"))["newest"]
+    return year
+
+
+def by_member(gaps: GapQuerySet) -> QuerySet[Gap, dict[str, Any]]:
+    """One line a member: earliest last day, then most gaps for one call."""
+    rows: QuerySet[Gap, dict[str, Any]] = (
+        gaps.order_by()
+        .values("member")
+        .annotate(due=Min("closable_until"), open_gaps=Count("pk"))
+        .order_by("due", "-open_gaps", "member")
+    )
+    return rows
+
+
+def filled(lines: Iterable[dict[str, Any]], gaps: GapQuerySet, today: date) -> list[QueueRow]:
+    """The lines with everything a row shows: four queries, however many lines."""
+    due = {line["member"]: line["due"] for line in lines}
+    members = Member.objects.select_related("contact_preference").in_bulk(list(due))
+    rows = {pk: QueueRow(members[pk], day, today=today) for pk, day in due.items()}
+    of_rows = gaps.filter(member__in=due).select_related("measure", "assigned_to").order_by("closable_until", "pk")
+    for gap in of_rows:
+        rows[gap.member_id].gaps.append(gap)
+    for attribution in Attribution.objects.filter(member__in=due, end_date=None).select_related("provider"):
+        rows[attribution.member_id].provider = attribution.provider
+    for member, step in last_steps(list(due)).items():
+        rows[member].last_step = step
+    return list(rows.values())
+
+
+def last_steps(members: list[int]) -> dict[int, Transition]:
+    """The newest step a person took, per member: a finding run changes the status, a person only the work status."""
+    steps = (
+        Transition.objects.filter(gap__member__in=members, from_status=F("to_status"))
+        .select_related("gap__measure")
+        .order_by("gap__member_id", "-at", "-id")
+        .distinct("gap__member_id")
+    )
+    return {step.gap.member_id: step for step in steps}
+
+
+def languages(gaps: GapQuerySet) -> list[str]:
+    """Languages of the members behind these gaps."""
+    found = gaps.order_by().values_list("member__language", flat=True).distinct()
+    return sorted(language for language in found if language)
+
+
+def grouped_by_gap(steps: Iterable[Transition]) -> dict[int, list[Transition]]:
+    """Steps of each gap, in the order given."""
+    groups: dict[int, list[Transition]] = defaultdict(list)
+    for step in steps:
+        groups[step.gap_id].append(step)
+    return groups

@@ -1,0 +1,49 @@
+"""`manage.py load_demo --members N --seed S [--out DIR]`: a believable Medicare Advantage plan."""
+
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from hedis.demo import loading
+from hedis.demo.plan import write_plan
+from hedis.lib.commands import Command as BaseCommand
+from hedis.lib.commands import SaysNo, WrongUse
+
+
+class Command(BaseCommand):
+    """Generate a demo plan and load it through the same importer as anyone's data; --out only writes the files."""
+
+    help = __doc__ or ""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--members", type=int, default=5000)
+        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--as-of", type=date.fromisoformat, default=loading.AS_OF, help="the demo's today")
+        parser.add_argument("--out", type=Path, help="write the files here and load nothing")
+        parser.add_argument("--if-empty", action="store_true", help="do nothing where there are members already")
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        if options["members"] < 1:
+            raise WrongUse("--members must be at least 1")
+        if options["out"]:
+            options["out"].mkdir(parents=True, exist_ok=True)
+            written = write_plan(options["out"], options["members"], options["seed"], options["as_of"])
+            return {"out": str(options["out"]), "files": asdict(written)}
+        try:
+            return loading.load(members=options["members"], seed=options["seed"], as_of=options["as_of"], say=self.say)
+        except loading.AlreadyLoaded as reason:
+            if options["if_empty"]:
+                return {"loaded": False, "reason": str(reason)}
+            raise SaysNo(str(reason)) from reason
+
+    def show(self, answer: dict[str, Any]) -> None:
+        if answer.get("people"):
+            self.stdout.write(f"Loaded in {answer['seconds']} s. Sign in as:")
+            for person in answer["people"]:
+                self.stdout.write(f"  {person['username']:10} {person['role']:18} password {person['password']}")
+        else:
+            super().show(answer)

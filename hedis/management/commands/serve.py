@@ -1,0 +1,106 @@
+"""`manage.py serve`: bring the database up to date, serve until Ctrl-C, leave no process behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandParser
+from django.db import connection
+
+from hedis.demo import loading
+from hedis.lib import postgres
+from hedis.lib.commands import Command as BaseCommand
+from hedis.lib.commands import SaysNo, WrongUse
+
+HOST = "127.0.0.1"
+
+
+class Command(BaseCommand):
+    """Serve this machine's trial with gunicorn; production starts gunicorn itself (docs/operations.md)."""
+
+    help = __doc__ or ""
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"))
+        parser.add_argument("--demo", action="store_true", help="load the demo plan where there are no members yet")
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        port = options["port"]
+        refuse_taken(port)
+        try:
+            call_command("migrate", verbosity=0)
+            call_command("load_measures", stdout=self.stderr)
+            if options["demo"]:
+                call_command("load_demo", if_empty=True, stdout=self.stderr)
+            self.greet(port)
+            code = serve_until_stopped(port)
+        finally:
+            stop_idle_database()
+        if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
+            raise SaysNo(f"gunicorn ended with code {code}")
+        return {"served": f"http://{HOST}:{port}/"}
+
+    def greet(self, port: int) -> None:
+        """Say where to go and who one can be."""
+        self.stdout.write("")
+        for sign_in in loading.stored_sign_ins():
+            self.stdout.write(f"  {sign_in.username:10} {sign_in.role:18} password {sign_in.password}")
+        self.stdout.write(f"\n  http://{HOST}:{port}/   (Ctrl-C stops it and its database)\n")
+        self.stdout.flush()
+
+    def show(self, answer: dict[str, Any]) -> None:
+        self.stdout.write("Stopped.")
+
+
+def stop_idle_database() -> None:
+    """Stop the private server, unless another command is using it: it will stop when that is asked for."""
+    if not settings.PRIVATE_DATABASE:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        others = cursor.fetchone()[0]
+    connection.close()
+    if not others:
+        postgres.stop(settings.DATA_DIR / "postgres")
+
+
+def refuse_taken(port: int) -> None:
+    """A clear word before anything is started, not a traceback after."""
+    if not 0 < port < 65_536:
+        raise WrongUse(f"--port {port} is not a port")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise SaysNo(
+                f"Port {port} cannot be used ({error.strerror}). Choose another: make run PORT={port + 1}"
+            ) from error
+
+
+def serve_until_stopped(port: int) -> int:
+    """Run gunicorn in the foreground; a Ctrl-C or a TERM ends it in good order. Returns its exit code."""
+    command = [
+        sys.executable, "-m", "gunicorn", "hedis.wsgi", "--bind", f"{HOST}:{port}", "--workers", "2",
+        "--worker-class", "gthread", "--threads", "4", "--log-level", "warning",
+    ]  # fmt: skip
+    server = subprocess.Popen(command, cwd=settings.BASE_DIR, start_new_session=True)  # noqa: S603 - our own words
+
+    def pass_on(number: int, frame: object) -> None:
+        server.terminate()
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        return server.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,164 @@
+"""Every route of the API × every method × every role: allowed, or refused exactly as the roles page implies.
+
+The routes come from the URLconf. One that is not in ROUTES fails the test, so that nobody adds an endpoint without
+saying which permission opens it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.urls import URLResolver, get_resolver
+from rest_framework.test import APIClient
+
+from audit.models import Event, Subject
+from hedis.accounts import roles
+from hedis.accounts.models import User
+from hedis.accounts.permissions import ModelPermissions
+from hedis.gaps.models import Gap
+from hedis.lib import problem
+from tests.conftest import person
+from tests.factories import make_contract, make_gap, make_measure, make_member, make_provider
+
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Route:
+    """What opens an endpoint; `scoped` where the address names one member's matter."""
+
+    model: str
+    methods: tuple[str, ...] = READING
+    scoped: bool = False
+
+    def permission(self, method: str) -> str:
+        room, model = self.model.split(".")
+        return f"{room}.{'view' if method in READING else 'change'}_{model}"
+
+
+# Address, with {} for what is named, to what opens it. None: open to everybody, holds no data.
+ROUTES: dict[str, Route | None] = {
+    "api/v1/members/": Route("members.member"),
+    "api/v1/members/{}/": Route("members.member", scoped=True),
+    "api/v1/members/{}/gaps/": Route("gaps.gap", scoped=True),
+    "api/v1/contracts/": Route("members.contract"),
+    "api/v1/contracts/{}/": Route("members.contract"),
+    "api/v1/providers/": Route("members.provider"),
+    "api/v1/providers/{}/": Route("members.provider"),
+    "api/v1/measures/": Route("measures.measure"),
+    "api/v1/measures/{}/": Route("measures.measure"),
+    "api/v1/measure-years/": Route("measures.measureyear"),
+    "api/v1/gaps/": Route("gaps.gap"),
+    "api/v1/gaps/{}/": Route("gaps.gap", methods=(*READING, "PATCH"), scoped=True),
+    "api/v1/gaps/{}/history/": Route("gaps.transition", scoped=True),
+    "api/schema/": None,
+    "api/docs/": None,
+}
+
+
+def patterns(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every address below `api/` and its view."""
+    for each in resolver.url_patterns:
+        here = before + str(each.pattern)
+        if isinstance(each, URLResolver):
+            yield from patterns(each, here)
+        elif each.callback is not problem.unknown_address and here.startswith("api/"):
+            yield here, each.callback
+
+
+def plain(address: str) -> str:
+    """One spelling for `<str:pk>` and `(?P<pk>[^/.]+)`."""
+    named = re.sub(r"\(\?P<\w+>[^)]*\)|<[^>]+>", "{}", address)
+    return named.replace("^", "").replace("\\Z", "").replace("$", "")
+
+
+@pytest.fixture
+def things(ana: User) -> dict[str, str]:
+    """An address of each route, all of one gap of a member on Ana's panel."""
+    member = make_member(care_manager=ana, contract=make_contract("H1234"))
+    provider, gap = make_provider(), make_gap(member, make_measure("COL"))
+    named = {"members": member.pseudonym, "contracts": "H1234", "providers": provider.npi, "measures": "COL"}
+    named["gaps"] = str(gap.pk)
+    return {route: "/" + route.format(named.get(route.split("/")[2], "")) for route in ROUTES}
+
+
+@pytest.fixture
+def actor(request: pytest.FixtureRequest, ana: User) -> User | None:
+    """One person for each role, of Ana's team but without a panel; Ana; one without a role; a stranger."""
+    if request.param == "stranger":
+        return None
+    if request.param == "ana":
+        return ana
+    if request.param == "no_role":
+        return User.objects.create_user("nora", password="correct-horse-battery")
+    return person(f"the_{request.param}", roles.BY_KEY[request.param], team="north")
+
+
+def expected(route: Route | None, method: str, actor: User | None) -> int:
+    """What the roles page implies."""
+    if route is None:
+        return 200 if method in READING else 405
+    if actor is None:
+        return 401
+    if method not in route.methods:
+        return 405
+    role = roles.BY_KEY.get(actor.role)
+    allowed = role.permissions if role else ()
+    if route.permission(method) not in allowed:
+        return 403
+    sees = roles.WHOLE_PLAN in allowed or roles.TEAM_PANEL in allowed or actor.username == "ana"
+    if method == "OPTIONS":
+        return 200
+    if route.scoped and not sees:
+        return 404
+    return 428 if method == "PATCH" else 200  # let in, and asked for If-Match
+
+
+ACTORS = [role.key for role in roles.ROLES] + ["ana", "no_role", "stranger"]
+
+
+def test_every_route_of_the_urlconf_is_in_the_matrix() -> None:
+    assert {plain(address) for address, _ in patterns(get_resolver())} == set(ROUTES)
+
+
+def test_every_endpoint_asks_for_model_permissions() -> None:
+    for address, view in patterns(get_resolver()):
+        if ROUTES[plain(address)] is not None:
+            assert view.cls.permission_classes == [ModelPermissions], address
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("actor", ACTORS, indirect=True)
+def test_each_role_may_exactly_what_the_roles_page_implies(actor: User | None, things: dict[str, str]) -> None:
+    client = APIClient()
+    if actor is not None:
+        client.force_login(actor)
+    wrong = {}
+    for route, path in things.items():
+        # A page made by a template has nothing to say to OPTIONS.
+        for method in METHODS if ROUTES[route] else ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+            answer = client.generic(method, path, data="{}", content_type="application/json")
+            wanted = expected(ROUTES[route], method, actor)
+            if answer.status_code != wanted:
+                wrong[f"{method} {route}"] = (answer.status_code, wanted)
+    assert wrong == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("actor", ACTORS, indirect=True)
+def test_no_answer_shows_a_member_without_an_event_that_says_so(actor: User | None, things: dict[str, str]) -> None:
+    client = APIClient()
+    if actor is not None:
+        client.force_login(actor)
+    pseudonym = Gap.objects.get().member.pseudonym
+    for route, path in things.items():
+        answer = client.get(path)
+        tells = pseudonym in answer.content.decode() or (answer.status_code == 200 and "{}/history" in route)
+        if tells and answer.status_code == 200:
+            event = Event.objects.get(request_id=answer["X-Request-ID"])
+            assert Subject.objects.filter(event_id=event.id, member_pseudonym=pseudonym).exists(), route
+        else:
+            assert answer.status_code != 200 or pseudonym not in answer.content.decode(), route
