@@ -14,7 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from audit import ledger
-from audit.models import Event, EventQuerySet
+from audit.models import Event
 from hedis.lib.modeladmin import FormFilter, ReadOnlyAdmin
 from hedis.lib.templatetags import portfolio
 
@@ -29,7 +29,7 @@ class WhenFilter(FormFilter):
     title = "day"
     fields = (("from", "From", "date"), ("to", "To", "date"))
 
-    def queryset(self, request: HttpRequest, queryset: EventQuerySet) -> EventQuerySet:  # type: ignore[override]
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         first, last = self.day("from"), self.day("to")
         if first:
             queryset = queryset.filter(occurred_at__gte=day_start(first))
@@ -46,7 +46,7 @@ class WordsFilter(FormFilter):
 
     column = ""
 
-    def queryset(self, request: HttpRequest, queryset: EventQuerySet) -> EventQuerySet:  # type: ignore[override]
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         words = self.value(self.fields[0][0]).replace("\x00", "")
         return queryset.filter(**{self.column: words}) if words else queryset
 
@@ -71,7 +71,7 @@ class MemberFilter(FormFilter):
     title = "member"
     fields = (("member", "Pseudonym (64 digits)", "text"),)
 
-    def queryset(self, request: HttpRequest, queryset: EventQuerySet) -> EventQuerySet:  # type: ignore[override]
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         wanted = self.value("member").replace(" ", "").lower()
         return queryset.about_member(wanted) if wanted else queryset
 
@@ -84,7 +84,7 @@ class OutcomeFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("done", "Done"), ("denied", "Denied"), ("failed", "Failed"), ("not-done", "Denied or failed")]
 
-    def queryset(self, request: HttpRequest, queryset: EventQuerySet) -> EventQuerySet:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         if self.value() == "not-done":
             return queryset.filter(outcome__in=("denied", "failed"))
         return queryset.filter(outcome=self.value()) if self.value() else queryset

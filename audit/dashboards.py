@@ -22,10 +22,12 @@ def activity_panel(request: HttpRequest) -> dict[str, Any] | None:
         recent.order_by()
         .values("kind")
         .annotate(
-            number=Count("pk"), denied=Count("pk", filter=Q(outcome="denied")), failed=Count("pk", filter=Q(outcome="failed"))
+            number=Count("pk"),
+            denied=Count("pk", filter=Q(outcome="denied")),
+            failed=Count("pk", filter=Q(outcome="failed")),
         )
         .order_by("-number")
-    )  # fmt: skip
+    )
     return {
         "template": "admin/panels/activity.html",
         "days": DAYS,

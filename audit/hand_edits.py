@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db.models import Model
 from django.http import HttpRequest
 
 from audit import ledger
@@ -24,7 +23,7 @@ class RecordedEdits:
         """How the ledger names the object."""
         return obj.pk
 
-    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save and record; the admin's form view is one transaction."""
         super().save_model(request, obj, form, change)  # type: ignore[misc]
         changed = [name for name in form.changed_data if name not in SECRET_FIELDS and name in form.cleaned_data]

@@ -1,9 +1,12 @@
 """Where everything is: one include per room, by name."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularAPIView
+
+from hedis.lib import problem
+from hedis.lib.schema import Docs
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
@@ -12,5 +15,6 @@ urlpatterns = [
     path("api/v1/", include("hedis.measures.api")),
     path("api/v1/", include("hedis.gaps.api")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+    path("api/docs/", Docs.as_view(url_name="api-schema"), name="api-docs"),
+    re_path(r"^api/", problem.unknown_address),
 ]

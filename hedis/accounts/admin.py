@@ -42,7 +42,7 @@ class RoleFieldMixin(forms.Form):
             self.initial["chosen_role"] = person.role
 
 
-class NewPersonForm(RoleFieldMixin, AdminUserCreationForm):  # type: ignore[type-arg]
+class NewPersonForm(RoleFieldMixin, AdminUserCreationForm):
     """A new account with its role."""
 
     class Meta(AdminUserCreationForm.Meta):
@@ -50,7 +50,7 @@ class NewPersonForm(RoleFieldMixin, AdminUserCreationForm):  # type: ignore[type
         fields = ("username",)
 
 
-class PersonForm(RoleFieldMixin, UserChangeForm):  # type: ignore[type-arg]
+class PersonForm(RoleFieldMixin, UserChangeForm):
     """An account as it stands."""
 
 
@@ -70,7 +70,7 @@ class RoleFilter(admin.SimpleListFilter):
 
 
 @admin.register(User)
-class PersonAdmin(RecordedEdits, PlanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(RecordedEdits, PlanModelAdmin, DjangoUserAdmin):
     """Accounts. A role is granted by its verb; permissions one by one do not exist here."""
 
     form, add_form = PersonForm, NewPersonForm
@@ -93,11 +93,11 @@ class PersonAdmin(RecordedEdits, PlanModelAdmin, DjangoUserAdmin):  # type: igno
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 
-    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """To somebody who may only look, the role is words, not a field of the form."""
         if obj is not None and not self.has_change_permission(request, obj):
             kwargs["fields"] = []
-        return super().get_form(request, obj, **kwargs)
+        return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         shown = super().get_fieldsets(request, obj)
@@ -148,7 +148,7 @@ class PersonAdmin(RecordedEdits, PlanModelAdmin, DjangoUserAdmin):  # type: igno
             people.grant_role(user, role=role, by=request.user)
 
 
-class KeyForm(forms.ModelForm):  # type: ignore[type-arg]
+class KeyForm(forms.ModelForm):
     """A new key: for whom, what for, how long, whether it may change anything."""
 
     days = forms.IntegerField(label="Valid for days", min_value=1, max_value=365, initial=90)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import secrets
 import tempfile
 import time
@@ -22,7 +23,7 @@ from hedis.gaps import finding, workflow
 from hedis.gaps.models import Gap, Work
 from hedis.measures import loading as measure_loading
 from hedis.members import panels
-from hedis.members.models import Contract, Member, Provider
+from hedis.members.models import ContactPreference, Contract, Member, Provider
 
 AS_OF = date(2026, 9, 30)
 BY = "load_demo"
@@ -53,6 +54,7 @@ WORK_DONE = (
     (29, Work.REFUSED, "Does not want the test this year; ask again in January."),
     (37, Work.UNREACHABLE, "Number disconnected; letter sent."),
 )
+BEST_TIMES = ("", "weekday mornings", "after 4 pm", "not on Fridays", "through her daughter, afternoons")
 
 
 class AlreadyLoaded(Exception):
@@ -88,6 +90,7 @@ def load(*, members: int, seed: int, as_of: date = AS_OF, say: Callable[[str], N
     name_contracts()
     sign_ins = make_people()
     share_out_panels()
+    ask_for_preferences(seed)
     found = {}
     for year in range(as_of.year - 2, as_of.year + 1):
         say(f"Finding the gaps of {year} …")
@@ -150,6 +153,22 @@ def share_out_panels() -> None:
         own = practices[turn :: len(managers)]
         members = Member.objects.filter(attributions__provider__practice__in=own, attributions__end_date=None)
         panels.hand_over(Member.objects.filter(pk__in=members.values("pk")), to=manager, by=BY)
+
+
+def ask_for_preferences(seed: int) -> None:
+    """How members want to be reached: half were asked so far, one in thirty does not want calls."""
+    chance = random.Random(seed)  # noqa: S311 - a demo needs the same answers every time, not secrecy
+    answers = [
+        ContactPreference(
+            member_id=member,
+            channel=chance.choices(ContactPreference.Channel.values, weights=(70, 12, 12, 6))[0],
+            best_times=chance.choice(BEST_TIMES),
+            do_not_call=chance.random() < 1 / 30,
+        )
+        for member in Member.objects.active().order_by("pseudonym").values_list("pk", flat=True)
+        if chance.random() < 0.5
+    ]
+    ContactPreference.objects.bulk_create(answers, batch_size=5000)
 
 
 @transaction.atomic

@@ -30,7 +30,9 @@ class GapAdmin(ReadOnlyAdmin):
                     "assigned_to")  # fmt: skip
     list_filter = filters.FILTERS
     search_fields = ("member__pseudonym",)
-    search_help_text = "Member label, such as a1b2 c3d4 e5f6. For a plan’s member id use Members: it never enters an address."  # noqa: E501
+    search_help_text = (
+        "Member label, such as a1b2 c3d4 e5f6. For a plan’s member id use Members: it never enters an address."
+    )
     ordering = ("closable_until", "id")
     sortable_by = ("due_cell",)
     actions = ("move_selected", "hand_selected", "export_selected")
@@ -93,20 +95,20 @@ class GapAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Move to a work status…", permissions=["work"])
     def move_selected(self, request: HttpRequest, queryset: GapQuerySet) -> HttpResponse | None:
+        gaps = handing.few_enough(request, queryset)
         form = handing.StepForm(request.POST if "apply" in request.POST else None)
-        if form.is_valid():
-            handing.move_and_tell(request, list(queryset), **form.cleaned_data)
-            return None
-        return self.ask(request, queryset, form, "move_selected")
+        if gaps and form.is_valid():
+            handing.move_and_tell(request, gaps, **form.cleaned_data)
+        return self.ask(request, gaps, form, "move_selected") if gaps and not form.is_valid() else None
 
     @admin.action(description="Hand to a person…", permissions=["hand"])
     def hand_selected(self, request: HttpRequest, queryset: GapQuerySet) -> HttpResponse | None:
+        gaps = handing.few_enough(request, queryset)
         data = request.POST if "apply" in request.POST else None
         form = handing.HandForm(data, user=request.user)  # type: ignore[arg-type]
-        if form.is_valid():
-            handing.hand_and_tell(request, list(queryset), to=form.cleaned_data["person"])
-            return None
-        return self.ask(request, queryset, form, "hand_selected")
+        if gaps and form.is_valid():
+            handing.hand_and_tell(request, gaps, to=form.cleaned_data["person"])
+        return self.ask(request, gaps, form, "hand_selected") if gaps and not form.is_valid() else None
 
     @admin.action(description="Export as CSV", permissions=["view"])
     def export_selected(self, request: HttpRequest, queryset: GapQuerySet) -> Any:
@@ -119,10 +121,9 @@ class GapAdmin(ReadOnlyAdmin):
         chosen = self.get_changelist_instance(request).get_queryset(request)
         return exporting.export_csv(chosen, filters=request.GET.dict(), by=request.user)  # type: ignore[arg-type]
 
-    def ask(self, request: HttpRequest, queryset: GapQuerySet, form: Any, action: str) -> HttpResponse:
-        """The page between choosing an action and doing it."""
-        gaps = list(queryset)
-        kept = [("action", action), ("apply", "1"), ("select_across", request.POST.get("select_across", "0"))]
+    def ask(self, request: HttpRequest, gaps: list[Gap], form: Any, action: str) -> HttpResponse:
+        """The page between choosing an action and doing it: exactly these gaps, whatever the filters say by then."""
+        kept = [("action", action), ("apply", "1")]
         kept += [(ACTION_CHECKBOX_NAME, str(gap.pk)) for gap in gaps]
         context = {
             **self.admin_site.each_context(request),
@@ -159,7 +160,7 @@ class GapAdmin(ReadOnlyAdmin):
         form = handing.StepForm(request.POST)
         read = request.POST.get("version", "")
         current = gap.version
-        if form.is_valid() and read.isdigit():
+        if form.is_valid() and read.isdecimal():
             gap.version = int(read)
             try:
                 if gap.version != current:
@@ -179,7 +180,7 @@ class GapAdmin(ReadOnlyAdmin):
 
     def changed_words(self, gap: Gap) -> str:
         """Who was faster, and what to do now."""
-        last = gap.transitions.order_by("-at", "-id").first()  # type: ignore[attr-defined]
+        last = gap.transitions.order_by("-at", "-id").first()
         who = f"{last.by} at {timezone.localtime(last.at):%H:%M}" if last else "somebody else"
         return (
             f"This gap was changed by somebody else meanwhile ({who}): it is now “{gap.get_work_status_display()}”. "

@@ -87,9 +87,9 @@ def member_gaps_panel(request: HttpRequest, member: Member) -> dict[str, Any] | 
         return None
     years = list(member.gaps.order_by("-year").values_list("year", flat=True).distinct())
     asked = request.GET.get("year", "")
-    year = int(asked) if asked.isdigit() and int(asked) in years else (years[0] if years else None)
+    year = int(asked) if asked.isdecimal() and int(asked) in years else (years[0] if years else None)
     today = timezone.localdate()
-    gaps = list(member.gaps.filter(year=year).for_list())  # type: ignore[attr-defined]
+    gaps = list(Gap.objects.filter(member=member, year=year or 0).for_list())
     cards = cards_of(gaps, today, may_work=request.user.has_perm("gaps.change_gap"))
     workable = sum(labels.can_be_worked(gap, today) for gap in gaps)
     return {

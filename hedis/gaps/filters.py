@@ -8,7 +8,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 
 from hedis.gaps.handing import people_for
-from hedis.gaps.models import UNMET, FindingRun, GapQuerySet, Status, Work
+from hedis.gaps.models import UNMET, FindingRun, Status, Work
 from hedis.lib.modeladmin import FormFilter
 from hedis.measures.models import Measure
 from hedis.members.models import Contract
@@ -28,11 +28,11 @@ class DefaultingFilter(admin.SimpleListFilter):
     def value(self) -> str:
         return super().value() or self.default()
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for value, words in [*self.lookup_choices, (ALL, self.all_words)]:
             yield {
                 "selected": self.value() == str(value),
-                "query_string": changelist.get_query_string({self.parameter_name: value}),
+                "query_string": changelist.get_query_string({str(self.parameter_name): value}),
                 "display": words,
             }
 
@@ -40,7 +40,8 @@ class DefaultingFilter(admin.SimpleListFilter):
 class YearFilter(DefaultingFilter):
     """The measurement year; the newest found unless asked otherwise."""
 
-    title, parameter_name, all_words = "year", "year", "All years"
+    title, parameter_name = "year", "year"
+    all_words = "All years"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         years = FindingRun.objects.order_by("-year").values_list("year", flat=True).distinct()
@@ -49,14 +50,14 @@ class YearFilter(DefaultingFilter):
     def default(self) -> str:
         return str(self.lookup_choices[0][0])
 
-    def queryset(self, request: HttpRequest, queryset: GapQuerySet) -> GapQuerySet:
-        return queryset.for_year(int(self.value())) if self.value().isdigit() else queryset
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.for_year(int(self.value())) if self.value().isdecimal() else queryset
 
 
 class StatusFilter(DefaultingFilter):
     """The exchange layer; what is unmet unless asked otherwise."""
 
-    title, parameter_name, all_words = "status", "status", "All"
+    title, parameter_name = "status", "status"
     groups = {"unmet": UNMET, "denominator": (*UNMET, Status.CLOSED)}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -65,7 +66,7 @@ class StatusFilter(DefaultingFilter):
     def default(self) -> str:
         return "unmet"
 
-    def queryset(self, request: HttpRequest, queryset: GapQuerySet) -> GapQuerySet:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         if self.value() == ALL:
             return queryset
         return queryset.filter(status__in=self.groups.get(self.value(), (self.value(),)))
@@ -80,7 +81,7 @@ class MeasureFilter(admin.SimpleListFilter):
         measures = Measure.objects.filter(kind=Measure.Kind.MEASURE).values_list("code", "name")
         return [(code, f"{code} {name}") for code, name in measures]
 
-    def queryset(self, request: HttpRequest, queryset: GapQuerySet) -> GapQuerySet:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(measure__code=self.value()) if self.value() else queryset
 
 
@@ -92,7 +93,7 @@ class ContractFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [*((one.number, str(one)) for one in Contract.objects.all()), ("none", "Without contract")]
 
-    def queryset(self, request: HttpRequest, queryset: GapQuerySet) -> GapQuerySet:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         if self.value() == "none":
             return queryset.filter(contract=None)
         return queryset.filter(contract__number=self.value()) if self.value() else queryset
@@ -106,7 +107,7 @@ class WorkFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(Work.choices)
 
-    def queryset(self, request: HttpRequest, queryset: GapQuerySet) -> GapQuerySet:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(work_status=self.value()) if self.value() else queryset
 
 
@@ -119,13 +120,13 @@ class OwnerFilter(admin.SimpleListFilter):
         people = people_for(request.user)  # type: ignore[arg-type]
         return [("me", "Me"), ("nobody", "Nobody"), *((str(person.pk), str(person)) for person in people)]
 
-    def queryset(self, request: HttpRequest, queryset: GapQuerySet) -> GapQuerySet:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         owner = self.value() or ""
         if owner == "me":
             return queryset.assigned_to(request.user)
         if owner == "nobody":
             return queryset.filter(assigned_to=None)
-        return queryset.filter(assigned_to=int(owner)) if owner.isdigit() else queryset
+        return queryset.filter(assigned_to=int(owner)) if owner.isdecimal() else queryset
 
 
 class DueFilter(FormFilter):
@@ -134,7 +135,7 @@ class DueFilter(FormFilter):
     title = "closable until"
     fields = (("due_from", "From", "date"), ("due_to", "To", "date"))
 
-    def queryset(self, request: HttpRequest, queryset: GapQuerySet) -> GapQuerySet:  # type: ignore[override]
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         start, end = self.day("due_from"), self.day("due_to")
         queryset = queryset.filter(closable_until__gte=start) if start else queryset
         return queryset.filter(closable_until__lte=end) if end else queryset

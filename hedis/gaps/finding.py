@@ -7,7 +7,6 @@ change. Running it twice changes nothing; a gap that opens again is told as reop
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import ibis
@@ -79,7 +78,13 @@ def find(
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('find gaps'))")
     stored = warehouse.connect()
-    tables = Tables(stored.member, stored.enrolment, stored.event, stored.dispensing, value_sets(year))
+    tables = Tables(
+        stored.member,
+        stored.enrolment,
+        stored.event,
+        stored.dispensing,
+        portfolio.value_sets(year, loading.own_lists()),
+    )
     if scope.member and not tables.member.filter(tables.member.member == scope.member).count().to_pyarrow().as_py():
         raise NotInWarehouse("no such member in the warehouse")
     if scope.contract and not Contract.objects.filter(number=scope.contract).exists():
@@ -102,12 +107,6 @@ def find(
         by=by,
     )
     return found
-
-
-def value_sets(year: int) -> ibis.Table:
-    """The code lists valid in a year: the packaged free ones and the plan's own."""
-    own: Path = loading.own_lists()
-    return portfolio.value_sets(year, own if own.is_dir() else None)
 
 
 def name_of(by: Any) -> str:

@@ -15,6 +15,8 @@ from hedis.gaps.models import Gap, Work
 # More than this is asked about once more.
 ASK_ABOVE = 50
 TOLD = 8
+# More than this in one request would keep a person waiting, and a form holds no more rows (Django: 1,000 fields).
+MOST = 500
 BY_HAND = frozenset(step for steps in workflow.BY_HAND.values() for step in steps)
 STEPS = [(value, words) for value, words in Work.choices if value in BY_HAND]
 
@@ -47,6 +49,15 @@ def people_for(user: User) -> Any:
     working = [roles.CARE_MANAGER.name, roles.TEAM_LEAD.name]
     people = User.objects.filter(is_active=True, groups__name__in=working).distinct().order_by("username")
     return people if user.has_perm(roles.WHOLE_PLAN) else people.filter(team=user.team)
+
+
+def few_enough(request: HttpRequest, gaps: Any) -> list[Gap]:
+    """The chosen gaps; none, and a word why, when they are too many for one step."""
+    chosen = list(gaps[: MOST + 1])
+    if len(chosen) > MOST:
+        messages.error(request, f"Nothing was changed: choose at most {MOST} gaps at a time.")
+        return []
+    return chosen
 
 
 def move_and_tell(request: HttpRequest, gaps: Sequence[Gap], *, to: str, why: str) -> None:

@@ -123,6 +123,8 @@ class Gap(models.Model):
             ),
             models.Index(fields=["year", "measure", "contract", "status"], name="gap_counts"),
             models.Index(fields=["year", "status", "closable_until", "id"], name="gap_list"),
+            models.Index(fields=["closable_until", "id"], name="gap_due"),
+            models.Index(fields=["changed_at"], name="gap_sync"),
         ]
 
     def __str__(self) -> str:

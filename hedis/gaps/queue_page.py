@@ -100,7 +100,7 @@ def my_queue(request: HttpRequest) -> HttpResponse:
 def take_step(request: HttpRequest, gaps: GapQuerySet) -> HttpResponse:
     """One step for every shown gap of the ticked members; above fifty gaps it is asked about once more."""
     again = HttpResponseRedirect(request.get_full_path())
-    ticked = [pk for pk in request.POST.getlist("members") if pk.isdigit()]
+    ticked = [int(pk) for pk in request.POST.getlist("members") if pk.isdecimal()]
     chosen = list(gaps.filter(member__in=ticked).for_list())
     if not chosen:
         messages.warning(request, "Nothing was changed: tick at least one member first.")
@@ -109,7 +109,7 @@ def take_step(request: HttpRequest, gaps: GapQuerySet) -> HttpResponse:
     form = hand_form(request) if handing_over else handing.StepForm(request.POST)
     if not form.is_valid():
         for errors in form.errors.values():
-            messages.error(request, f"Nothing was changed: {' '.join(errors)}")
+            messages.error(request, f"Nothing was changed: {' '.join(map(str, errors))}")
         return again
     if len(chosen) > handing.ASK_ABOVE and "confirmed" not in request.POST:
         return ask_first(request, chosen, form)
@@ -135,6 +135,7 @@ def ask_first(request: HttpRequest, gaps: list[Gap], form: forms.Form) -> HttpRe
         "kept": [(name, value) for name, values in request.POST.lists() for value in values if name[:3] != "csr"],
         "members": len({gap.member_id for gap in gaps}),
         "form": form,
+        "step_words": dict(Work.choices).get(form.cleaned_data.get("to", ""), ""),
         "back": request.get_full_path(),
     }
     return TemplateResponse(request, "admin/confirm.html", context)

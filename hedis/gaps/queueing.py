@@ -63,7 +63,7 @@ def in_hands_of(owner: str, *, seen_by: User) -> GapQuerySet:
         return gaps.assigned_to(seen_by)
     if owner == NOBODY:
         return gaps.filter(assigned_to=None)
-    if owner.isdigit():
+    if owner.isdecimal():
         return gaps.filter(assigned_to=int(owner))
     return gaps
 
@@ -74,9 +74,9 @@ def newest_year(gaps: GapQuerySet) -> int | None:
     return year
 
 
-def by_member(gaps: GapQuerySet) -> QuerySet[Gap, dict[str, Any]]:
+def by_member(gaps: GapQuerySet) -> QuerySet[Gap, Any]:
     """One line a member: earliest last day, then most gaps for one call."""
-    rows: QuerySet[Gap, dict[str, Any]] = (
+    rows: QuerySet[Gap, Any] = (
         gaps.order_by()
         .values("member")
         .annotate(due=Min("closable_until"), open_gaps=Count("pk"))

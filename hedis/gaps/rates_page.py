@@ -56,7 +56,7 @@ def rows(counts: list[MeasureCount], *, linked: bool) -> Iterator[RateRow]:
 def chosen_counts(request: HttpRequest) -> tuple[list[MeasureCount], int | None]:
     """Counts of the year and contract in the address; of the newest year when none is named."""
     year = request.GET.get("year", "")
-    counts = MeasureCount.objects.latest(int(year) if year.isdigit() else None)
+    counts = MeasureCount.objects.latest(int(year) if year.isdecimal() else None)
     if contract := request.GET.get("contract"):
         counts = counts.filter(contract__number=contract)
     if measure := request.GET.get("measure"):

@@ -10,16 +10,29 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import Http404, HttpRequest
+from django.utils.functional import cached_property
 from django.utils.text import capfirst
 
-from hedis.lib.paging import CappedPaginator
+from hedis.lib.paging import COUNT_CAP, CappedPaginator
 
 
-class PlanModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
+
+
+class ListPaginator(CappedPaginator):
+    """Counts by key alone: columns that are computed for each row are not computed to count them."""
+
+    @cached_property
+    def count(self) -> int:  # type: ignore[override]
+        rows: Any = self.object_list
+        return int(rows.order_by().values("pk")[:COUNT_CAP].count())
+
+
+class PlanModelAdmin(admin.ModelAdmin):
     """Lists without full counts, date drill-down or deep OFFSET: on 2 million gaps, 40 ms instead of 676."""
 
     show_full_result_count = False
-    paginator = CappedPaginator  # also the highest page: what lies beyond the cap is reached by filtering
+    paginator = ListPaginator  # also the highest page: what lies beyond the cap is reached by filtering
     list_per_page = 50
     list_max_show_all = 0
     view_on_site = False
@@ -82,7 +95,7 @@ class FormFilter(admin.ListFilter):
                 value = params.pop(parameter)
                 self.used_parameters[parameter] = value[-1] if isinstance(value, list) else value
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         return [parameter for parameter, _, _ in self.fields]
 
     def has_output(self) -> bool:
@@ -107,11 +120,12 @@ class FormFilter(admin.ListFilter):
         return str(self.used_parameters.get(parameter, "")).strip()
 
     def day(self, parameter: str) -> date | None:
-        """What was filled in, as a day; an unreadable one narrows nothing."""
+        """What was filled in, as a day; an unreadable one, or one no calendar of ours reaches, narrows nothing."""
         try:
-            return date.fromisoformat(self.value(parameter))
+            day = date.fromisoformat(self.value(parameter))
         except ValueError:
             return None
+        return day if FIRST_DAY <= day <= LAST_DAY else None
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         raise AssertionError("a filter says how it narrows the rows")

@@ -12,7 +12,7 @@ from hedis.lib.templatetags import portfolio
 from hedis.measures.models import Measure, MeasureYear
 
 
-class MeasureYearInline(admin.TabularInline):  # type: ignore[type-arg]
+class MeasureYearInline(admin.TabularInline):
     """What holds in each measurement year."""
 
     model = MeasureYear

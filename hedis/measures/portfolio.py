@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from hedis.engine import codes
 from hedis.engine.measure import Definition
 from hedis.engine.period import measurement_year
 from hedis.measures.definitions import DEFINITIONS
+from hedis.measures.value_sets import known
 
 FILE = Path(__file__).parent / "portfolio.toml"
-VALUE_SETS = Path(__file__).parent / "value_sets"
 # Measurement years the portfolio speaks of: the first whose Star year is in the file, to the one that runs.
 FIRST_YEAR = 2016
 
@@ -70,19 +69,9 @@ class Entry:
         return (newest["low"], newest["high"]) if newest else (None, None)
 
 
-@cache
-def value_set_rows(own_lists: Path | None = None) -> tuple[codes.ValueSetCode, ...]:
-    """The packaged free code lists, and the plan's own lists (licensed ones) from its folder, where it has any.
-
-    Raises codes.CodeError naming file, row and column.
-    """
-    own = sorted(own_lists.glob("*.csv")) if own_lists else []
-    return codes.read_value_sets([*sorted(VALUE_SETS.glob("*.csv")), *own])
-
-
 def value_sets(year: int, own_lists: Path | None = None) -> ibis.Table:
     """The code lists valid in a measurement year, as the engine reads them."""
-    return codes.as_table(value_set_rows(own_lists), year)
+    return codes.as_table(known(own_lists), year)
 
 
 def read(file: Path = FILE) -> list[Entry]:
@@ -127,5 +116,5 @@ def routes(entry: Entry, year: int, own_lists: Path | None = None) -> list[dict[
         ]
     return [
         {"part": route.part, "name": route.name, "state": route.state.value, "absent": list(route.absent)}
-        for route in codes.evidence_routes(entry.definition, value_set_rows(own_lists), year)
+        for route in codes.evidence_routes(entry.definition, known(own_lists), year)
     ]

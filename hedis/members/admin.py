@@ -19,7 +19,7 @@ from audit.hand_edits import RecordedEdits
 from audit.models import Event
 from hedis.lib.modeladmin import Column, PlanModelAdmin, ReadOnlyAdmin
 from hedis.lib.templatetags import portfolio
-from hedis.members.models import ContactPreference, Contract, Enrolment, Member, MemberQuerySet, Provider
+from hedis.members.models import ContactPreference, Contract, Enrolment, Member, Provider
 from hedis.members.pseudonyms import UnusableId, pseudonym
 
 HEX = frozenset("0123456789abcdef")
@@ -35,7 +35,7 @@ class ContractFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(contract.number, str(contract)) for contract in Contract.objects.all()]
 
-    def queryset(self, request: HttpRequest, queryset: MemberQuerySet) -> QuerySet[Member]:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(current_contract=self.value()) if self.value() else queryset
 
 
@@ -47,7 +47,7 @@ class EquityFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("lis", "Low-income subsidy"), ("dual", "Dual"), ("disabled", "Disabled"), ("none", "None of them")]
 
-    def queryset(self, request: HttpRequest, queryset: MemberQuerySet) -> QuerySet[Member]:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         lis, dual = Q(low_income_subsidy=True), Q(dual_status_code__in=DUAL_CODES)
         disabled = Q(original_reason_code__in=("1", "3"))
         groups = {"lis": lis, "dual": dual, "disabled": disabled, "none": ~(lis | dual | disabled)}
@@ -255,12 +255,12 @@ class ContactPreferenceAdmin(RecordedEdits, PlanModelAdmin):
         chosen = request.GET.get("member", "")
         has_one = Exists(ContactPreference.objects.filter(member=OuterRef("pk")))
         visible = Member.objects.visible_to(request.user).filter(~has_one)
-        member = visible.filter(pk=int(chosen)).first() if chosen.isdigit() else None
+        member = visible.filter(pk=int(chosen)).first() if chosen.isdecimal() else None
         if member is None:
             raise Http404("Open this from the page of a member without a contact preference.")
         return member
 
-    def response_post_save_change(self, request: HttpRequest, obj: ContactPreference) -> HttpResponse:
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
         return HttpResponseRedirect(reverse("admin:members_member_change", args=[obj.member_id]))
 
     response_post_save_add = response_post_save_change

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.validators import RegexValidator
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view
 from rest_framework import serializers
@@ -165,7 +165,8 @@ class Members(RecordedReads, One, Records):
         if not self.detail:
             return visible
         return visible.select_related("care_manager", "contact_preference").prefetch_related(
-            "enrolments__contract", "attributions__provider"
+            Prefetch("enrolments", Enrolment.objects.select_related("contract")),
+            Prefetch("attributions", Attribution.objects.select_related("provider")),
         )
 
 

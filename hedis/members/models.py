@@ -76,7 +76,9 @@ class MemberQuerySet(models.QuerySet["Member"]):
         if user.has_perm(roles.WHOLE_PLAN):
             return self
         if user.has_perm(roles.TEAM_PANEL):
-            return self.filter(Q(care_manager=None) | Q(care_manager__team=user.team))
+            # An empty team is no team: it must not match everybody else who has none.
+            in_team = Q(care_manager__team=user.team) & ~Q(care_manager__team="")
+            return self.filter(Q(care_manager=None) | in_team)
         return self.filter(care_manager=user.pk)
 
     def active(self) -> "MemberQuerySet":

@@ -10,8 +10,9 @@ from rest_framework.test import APIClient
 from audit import ledger
 from audit.models import Event, Subject
 from hedis.accounts.models import User
-from hedis.gaps import workflow
+from hedis.gaps import api, workflow
 from hedis.gaps.models import Gap, Status, Transition, Work
+from hedis.lib import problem
 from tests.factories import make_contract, make_gap, make_measure, make_member
 
 LIST = "/api/v1/gaps/"
@@ -127,6 +128,10 @@ class TestLists:
         ("query", "field"),
         [
             ({"colour": "red"}, "colour"),
+            ({"year": ""}, "year"),
+            ({"status": ["open-gap", ""]}, "status"),
+            ({"page": ""}, "page"),
+            ({"year": ["2025", "2026"]}, "year"),
             ({"measure": "XYZ"}, "measure"),
             ({"contract": "H0000"}, "contract"),
             ({"year": "last"}, "year"),
@@ -150,7 +155,7 @@ class TestLists:
         ],
     )
     def test_what_cannot_be_used_is_refused_by_name(
-        self, ana: User, gap: Gap, query: dict[str, str], field: str
+        self, ana: User, gap: Gap, query: dict[str, Any], field: str
     ) -> None:
         answer = signed_in(ana).get(LIST, query)
         assert answer.status_code == 400
@@ -198,10 +203,8 @@ class TestLists:
         assert seen == sorted(before | {late.pk})
 
     def test_a_row_is_what_the_schema_says(self, ana: User, gap: Gap) -> None:
-        from hedis.gaps.api import GapRow
-
         row = signed_in(ana).get(LIST).json()["results"][0]
-        assert row == GapRow(gap).data
+        assert row == api.GapRow(gap).data
 
     def test_a_hundred_rows_cost_the_queries_of_five(self, ana: User, gap: Gap) -> None:
         client, spent = signed_in(ana), []
@@ -285,6 +288,12 @@ class TestAStep:
         assert (answer.status_code, answer.json()["code"]) == (409, "illegal_step")
         gap.refresh_from_db()
         assert (gap.work_status, gap.version) == (Work.OPEN, 1)
+
+    def test_one_taken_by_somebody_faster_is_412(self, ana: User, gap: Gap) -> None:
+        stale = Gap.objects.get(pk=gap.pk)
+        workflow.move(gap, to=Work.OUTREACH, by=ana)
+        with pytest.raises(problem.PreconditionFailed):
+            api.move(stale, to=Work.REFUSED, why="not this year", by=ana)
 
     def test_one_that_means_nothing_without_a_reason_asks_for_it(self, ana: User, gap: Gap) -> None:
         answer = patch(signed_in(ana), gap, {"work_status": Work.REFUSED, "why": "  "})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,30 @@ from django.test.utils import CaptureQueriesContext
 
 from audit.models import Event
 from hedis.accounts.models import User
+from hedis.engine.measure import AnyOf
 from hedis.evidence import warehouse
 from hedis.gaps import finding, workflow
 from hedis.gaps.models import Gap, MeasureCount, Status, Transition, Work
 from hedis.lib.commands import SaysNo
 from hedis.measures import loading
 from hedis.measures.definitions import DEFINITIONS
+from hedis.measures.definitions.col import COLONOSCOPY, COLORECTAL_CANCER, FOBT, TOTAL_COLECTOMY
 from hedis.members.models import Member
 from tests.factories import make_contract, make_member
 
 YEAR = 2026
 AS_OF = date(2026, 9, 30)
 AFTER = date(2027, 3, 31)
-COL = [DEFINITIONS["COL"]]
+# Two routes and two exclusions of the real definition: what is tested here is what happens to its rows.
+COL = [
+    replace(
+        DEFINITIONS["COL"],
+        numerator=AnyOf(COLONOSCOPY, FOBT),
+        exclusions=tuple(
+            each for each in DEFINITIONS["COL"].exclusions if each in {COLORECTAL_CANCER, TOTAL_COLECTOMY}
+        ),
+    )
+]
 
 
 class Plan:

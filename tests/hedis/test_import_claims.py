@@ -21,7 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from audit.models import Event
-from hedis.evidence import generation, importing, warehouse
+from hedis.evidence import importing, warehouse
 from hedis.evidence.models import ImportBatch
 from hedis.members.models import Attribution, Contract, Enrolment, Member, Provider
 from hedis.members.pseudonyms import pseudonym
@@ -125,9 +125,7 @@ def test_members_spans_and_contract_arrive_in_the_database(db: None, tmp_path: P
 
 def test_providers_and_months_of_attribution_become_spans(db: None, tmp_path: Path) -> None:
     months = [("202401", "1000000004"), ("202402", "1000000004"), ("202403", "1000000012"), ("202404", "1000000012")]
-    attribution = [
-        {"person_id": HER, "year_month": month, "payer_attributed_provider": npi} for month, npi in months
-    ]
+    attribution = [{"person_id": HER, "year_month": month, "payer_attributed_provider": npi} for month, npi in months]
     providers = [{"npi": "1000000004", "name": "Dr Amsel", "practice": "North"}]
     bring(tmp_path / "in", plan() | {"provider_attribution": attribution, "provider": providers})
     assert list(Provider.objects.values_list("npi", "practice").order_by("npi")) == [
@@ -177,7 +175,11 @@ def test_the_same_folder_twice_changes_nothing(db: None, tmp_path: Path) -> None
 def test_a_corrected_line_replaces_the_facts_of_its_claim(db: None, tmp_path: Path) -> None:
     bring(tmp_path / "first", plan())
     corrected = plan()
-    corrected["medical_claim"][0] |= {"hcpcs_code": "G0121", "diagnosis_code_1": "E10.9", "claim_start_date": "2024-12-30"}
+    corrected["medical_claim"][0] |= {
+        "hcpcs_code": "G0121",
+        "diagnosis_code_1": "E10.9",
+        "claim_start_date": "2024-12-30",
+    }
     corrected["medical_claim"][0] |= {"claim_line_start_date": "2024-12-30"}
     done = bring(tmp_path / "second", corrected)
     assert (done.tables["medical_claim"].loaded, done.tables["medical_claim"].duplicates) == (1, 1)
@@ -280,7 +282,7 @@ def test_nothing_of_a_person_lands_in_warehouse_database_quarantine_or_log(
             held.append(path.read_text(encoding="utf-8"))
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
-            cursor.execute(f'SELECT t::text FROM "{table}" t')
+            cursor.execute(f'SELECT t::text FROM "{table}" t')  # noqa: S608 - names from the catalogue
             held += [row[0] for row in cursor.fetchall()]
     assert any(pseudonym(HER) in text for text in held), "the search looked at nothing"
     assert [secret for secret in SECRETS if any(secret in text for text in held)] == []
@@ -346,13 +348,14 @@ def many(members: int) -> dict[str, list[Row]]:
 
 def test_the_number_of_statements_does_not_grow_with_the_members(db: None, tmp_path: Path) -> None:
     def statements(members: int) -> int:
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             done = bring(tmp_path / str(members), many(members))
-        assert done.tables["eligibility"].loaded == members
+        assert done.tables["eligibility"].read == members
+        assert done.changed
         return len(queries)
 
     assert statements(10) == statements(1000)
-    assert Member.objects.count() == 1000 or Member.objects.count() == 1010
+    assert Member.objects.count() == 1000
 
 
 BAD_CELLS = ["", "x", "-1", "2025-99-99", "2200-01-01", "\x00", "y" * 300, "icd-99", "é", '"', "1e999", "nan"]
@@ -414,9 +417,7 @@ def test_the_mislabelled_diagnoses_of_ci10_are_read_as_diagnoses_and_its_address
     addresses = rows_of(events, code="56799-0")
     assert len(addresses) == 80
     assert {(row["value_number"], row["value_text"]) for row in addresses} == {(None, None)}
-    held = [str(duckdb.execute(f"FROM read_parquet('{path}')").fetchall()) for path in warehouse.folder().rglob("*.parquet")]
+    held = [
+        str(duckdb.execute(f"FROM read_parquet('{path}')").fetchall()) for path in warehouse.folder().rglob("*.parquet")
+    ]
     assert not [text for text in held if "Approach" in text]
-
-
-def test_a_generation_is_named_by_time_and_marked_until_it_is_complete() -> None:
-    assert generation.UNFINISHED == ".unfinished"

@@ -32,6 +32,9 @@ def tomorrow() -> str:
     return (timezone.localdate() + timedelta(days=1)).isoformat()
 
 
+NO_CLAIM_TYPE = "is an unknown value (known: dental, institutional, other, professional, undetermined, vision)"
+NO_DIAGNOSIS_SYSTEM = "is an unknown code system (known: icd-10-cm, icd-10-pcs, icd-9-cm)"
+NO_NDC = "is not an NDC of eleven digits, nor hyphenated so that it could be padded"
 # table, column, value in the second row (row 3 of the file), reason as the quarantine says it
 SPOILT = [
     ("eligibility", "birth_date", "02/03/1955", "is not a date (YYYY-MM-DD)"),
@@ -54,8 +57,8 @@ SPOILT = [
     ("medical_claim", "claim_end_date", "2025-04-09", "lies before claim_start_date"),
     ("medical_claim", "claim_line_number", "one", "is not a whole number"),
     ("medical_claim", "claim_line_number", "-1", "is negative"),
-    ("medical_claim", "claim_type", "gardening", "is an unknown value (known: dental, institutional, other, professional, undetermined, vision)"),  # noqa: E501
-    ("medical_claim", "diagnosis_code_type", "icd-11", "is an unknown code system (known: icd-10-cm, icd-10-pcs, icd-9-cm)"),
+    ("medical_claim", "claim_type", "gardening", NO_CLAIM_TYPE),
+    ("medical_claim", "diagnosis_code_type", "icd-11", NO_DIAGNOSIS_SYSTEM),
     ("medical_claim", "procedure_code_type", "local", "is an unknown code system (known: icd-10-pcs, icd-9-pcs)"),
     ("medical_claim", "diagnosis_code_2", "not a code!", "is not a code"),
     ("medical_claim", "claim_id", "", "is missing"),
@@ -69,7 +72,7 @@ SPOILT = [
     ("pharmacy_claim", "days_supply", "30.5", "is not a whole number"),
     ("pharmacy_claim", "dispensing_date", "TOMORROW", "lies in the future"),
     ("pharmacy_claim", "dispensing_date", "1825-01-01", "lies before 1900"),
-    ("pharmacy_claim", "ndc_code", "0009371809", "is not an NDC of eleven digits, nor hyphenated so that it could be padded"),
+    ("pharmacy_claim", "ndc_code", "0009371809", NO_NDC),
     ("lab_result", "source_component_type", "local", "no code column holds a code of a known code system"),
     ("lab_result", "result_datetime", "TOMORROW", "lies in the future"),
     ("lab_result", "lab_result_id", "", "is missing"),
@@ -175,9 +178,17 @@ def test_rows_after_a_blank_and_a_broken_line_keep_their_numbers(db: None, tmp_p
     assert found == {("3", "person_id"), ("6", "observation_date")}
 
 
+def remove(name: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).unlink()
+
+
+def empty(name: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).write_bytes(b"")
+
+
 FATAL: list[tuple[str, Callable[[Path], Any], str, int | None, str | None, str]] = [
-    ("no eligibility", lambda f: (f / "eligibility.csv").unlink(), "eligibility.csv or .parquet", None, None, "missing"),
-    ("no medical claims", lambda f: (f / "medical_claim.csv").unlink(), "medical_claim.csv or .parquet", None, None, "missing"),
+    ("no eligibility", remove("eligibility.csv"), "eligibility.csv or .parquet", None, None, "missing"),
+    ("no medical claims", remove("medical_claim.csv"), "medical_claim.csv or .parquet", None, None, "missing"),
     (
         "missing column",
         spoil_text("eligibility.csv", lambda text: text.replace("birth_date", "birthday", 1)),
@@ -205,8 +216,8 @@ FATAL: list[tuple[str, Callable[[Path], Any], str, int | None, str | None, str]]
         ),
         "eligibility.csv", 2, "bytes", "is not UTF-8 text (latin-1?)",
     ),
-    ("empty", lambda f: (f / "medical_claim.csv").write_bytes(b""), "medical_claim.csv", None, None, "the file is empty"),
-    ("empty optional", lambda f: (f / "lab_result.csv").write_bytes(b""), "lab_result.csv", None, None, "the file is empty"),
+    ("empty", empty("medical_claim.csv"), "medical_claim.csv", None, None, "the file is empty"),
+    ("empty optional", empty("lab_result.csv"), "lab_result.csv", None, None, "the file is empty"),
     (
         "header only",
         spoil_text("medical_claim.csv", lambda text: text.splitlines()[0] + "\n"),

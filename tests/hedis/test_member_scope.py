@@ -50,6 +50,11 @@ def test_each_role_sees_its_own_part_of_the_plan(
     assert seen(request.getfixturevalue(username), plan) == expected
 
 
+def test_a_lead_without_a_team_sees_only_members_nobody_has(plan: dict[str, Member], lea: User, dee: User) -> None:
+    User.objects.filter(pk__in=[lea.pk, dee.pk]).update(team="")
+    assert seen(User.objects.get(pk=lea.pk), plan) == {"nobody's"}
+
+
 def test_handing_over_a_panel_moves_sight_of_it_and_is_one_ledger_line(
     plan: dict[str, Member], ana: User, dee: User, lea: User
 ) -> None:

@@ -73,7 +73,7 @@ def load(
         counts = tables[source.table.name]
         if source.table.required and counts.quarantined == counts.read:
             raise _all_refused(connection, source)
-    return Loaded(tables, tuple(messages))
+    return Loaded(tables, (*messages, *_strangers(connection, layout)))
 
 
 def _load_table(
@@ -140,6 +140,18 @@ def _compare(connection: duckdb.DuckDBPyConnection, table: Table, old: Path | No
             f"CREATE TEMP VIEW next_{name} AS FROM stored_{name} ANTI JOIN fresh_{name} USING (record, line, reversal) "
             f"UNION ALL BY NAME FROM fresh_{name}"
         )
+
+
+def _strangers(connection: duckdb.DuckDBPyConnection, layout: Sequence[Table]) -> list[str]:
+    """People the new rows speak of whom no eligibility row knows: their facts wait, no measure counts them."""
+    about_people = " UNION ".join(
+        f"FROM fresh_{table.name} SELECT member"
+        for table in layout
+        if table.has_person and table.name != REPLACED_WHOLE
+    )
+    connection.execute(f"CREATE TEMP TABLE stranger AS FROM ({about_people}) ANTI JOIN next_eligibility USING (member)")
+    number = count(connection, "stranger")
+    return [f"{number:,} people of the files are in no eligibility row; no measure counts them"] if number else []
 
 
 def _all_refused(connection: duckdb.DuckDBPyConnection, source: Source) -> Unreadable:

@@ -160,7 +160,7 @@ def _stage_csv(connection: duckdb.DuckDBPyConnection, source: Source, kept: str)
         f"SELECT row_number() OVER () AS place, {kept}"
     )
     connection.execute(
-        "INSERT INTO malformed FROM rejects SELECT line, coalesce(min(column_name), 'row'), "
+        "INSERT INTO malformed FROM rejects SELECT line, coalesce(arg_min(column_name, column_idx), 'row'), "
         "CASE min(error_type::VARCHAR) WHEN 'MISSING COLUMNS' THEN 'the row has too few fields' "
         "WHEN 'TOO MANY COLUMNS' THEN 'the row has too many fields' "
         "ELSE 'the row cannot be split into fields (quotes?)' END GROUP BY line"

@@ -41,8 +41,11 @@ LINE_RULE = Rule("claim_line_number", "claim_line_number < 0", "is negative")
 # A charge below nothing takes back; a paid amount alone may be below nothing on a line that stands (a recoupment).
 AMOUNT = "coalesce(charge_amount, allowed_amount, paid_amount)"
 BEFORE_ICD_10 = "claim_start_date < DATE '2015-10-01'"  # 45 CFR 162.1002
+# Billing systems write type of bill 0111 or 111.
+BILL_TYPE = "if(length(bill_type_code) = 4, ltrim(bill_type_code, '0'), bill_type_code)"
 # An admission date is the start of a stay only on inpatient bill types; on home health it is the start of care.
-STAY = "claim_type = 'institutional' AND (bill_type_code IS NULL OR left(bill_type_code, 2) IN ('11', '12', '18', '21', '28', '41'))"  # noqa: E501
+INPATIENT_BILLS = ("11", "12", "18", "21", "28", "41")
+STAY = f"claim_type = 'institutional' AND (bill_type_code IS NULL OR left({BILL_TYPE}, 2) IN {INPATIENT_BILLS})"
 
 ELIGIBILITY = Table(
     name="eligibility",
@@ -140,7 +143,7 @@ MEDICAL_CLAIM = Table(
         "coalesce(claim_line_start_date, claim_start_date) AS line_start_date",
         "greatest(coalesce(claim_line_end_date, claim_line_start_date, claim_end_date, claim_start_date), coalesce(claim_line_start_date, claim_start_date)) AS line_end_date",  # noqa: E501
         "place_of_service_code",
-        "if(length(bill_type_code) = 4, ltrim(bill_type_code, '0'), bill_type_code) AS bill_type_code",
+        f"{BILL_TYPE} AS bill_type_code",
         "revenue_center_code",
         "hcpcs_code",
         "service_unit_quantity AS quantity",

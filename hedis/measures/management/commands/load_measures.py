@@ -8,7 +8,7 @@ from django.utils import timezone
 from hedis.engine.codes import CodeError
 from hedis.lib.commands import Command as BaseCommand
 from hedis.lib.commands import SaysNo
-from hedis.measures import loading, portfolio
+from hedis.measures import loading, portfolio, value_sets
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def run(self, **options: Any) -> dict[str, Any]:
         try:
             if options["check"]:
-                return {"measures": len(portfolio.read()), "codes": len(portfolio.value_set_rows(loading.own_lists()))}
+                return {"measures": len(portfolio.read()), "codes": len(value_sets.known(loading.own_lists()))}
             loaded = loading.load(today=timezone.localdate(), by="load_measures")
         except (portfolio.PortfolioError, CodeError) as error:
             raise SaysNo(str(error)) from error
