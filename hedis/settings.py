@@ -305,6 +305,12 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
     ),
 ]
 
+# What `manage.py bench` can measure.
+BENCHES: dict[str, str] = {
+    "gap_list": "hedis.gaps.bench.gap_list",
+    "find_gaps": "hedis.gaps.bench.find_gaps",
+}
+
 # --- Log: no PHI ever; member ids appear nowhere but in the ledger --------------------------------------------------
 
 LOGGING = {

@@ -194,5 +194,5 @@ def test_generated_pages_are_not_stale(db: None) -> None:
 def test_every_setting_that_names_code_names_something_that_exists() -> None:
     from django.utils.module_loading import import_string
 
-    for path in [*settings.HOME_PANELS, *(view for _, view, _ in settings.ADMIN_PAGES)]:
+    for path in [*settings.HOME_PANELS, *settings.BENCHES.values(), *(view for _, view, _ in settings.ADMIN_PAGES)]:
         assert callable(import_string(path)), path
