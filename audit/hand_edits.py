@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import Model
 from django.http import HttpRequest
 
 from audit import ledger
@@ -40,6 +41,18 @@ class RecordedEdits:
             after={**after, "secrets_changed": secret} if secret else after,
             members=self.members_of(obj),
             by=request.user,
+        )
+
+
+def record_refusal(action: str, model: type[Model], key: str, *, by: Any) -> None:
+    """Somebody asked for a row that is there but not hers: an event, if the row exists.
+
+    A key of nothing is not written down: what stands in a mistyped address may be a plan's own member id.
+    """
+    if key.isdecimal() and len(key) < 19 and model._default_manager.filter(pk=int(key)).exists():
+        kind = model._meta.model_name or ""
+        ledger.record_alone(
+            Event.Kind.READ, action, object_type=kind, object_id=key, outcome="denied", row_count=0, by=by
         )
 
 

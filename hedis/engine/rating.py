@@ -7,18 +7,18 @@ they are compared, as CMS's are.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from math import floor
 
 from hedis.engine.rating_year import Disaster, Measure, Part, RatedAs, StarYear, column
 
-HALF_STAR_RULE = "half_star"
 SIX_PLACES = 10**6
 
 
-class Rule:
+class Rule(StrEnum):
     """Which rule chose the scenario that counts: codes kept with the rating and explained on its page."""
 
     SUMMARY_INCLUDES_IMPROVEMENT = "summary_includes_improvement"
@@ -27,7 +27,7 @@ class Rule:
     NEW_MEASURE_HOLD_HARMLESS = "new_measure_hold_harmless"
 
 
-class NotRated:
+class NotRated(StrEnum):
     """Why a contract has no rating."""
 
     TOO_FEW_MEASURES = "too_few_measures"
@@ -84,9 +84,9 @@ class Rating:
 
     part: Part
     star: Decimal | None
-    reason: str
+    reason: NotRated | None
     used: Scenario | None
-    rule: str
+    rule: Rule | None
     scenarios: tuple[Scenario, ...]
     cai_category: int | None
     rated_measures: int
@@ -139,7 +139,7 @@ def rate_part(contract: Contract, part: Part, year: StarYear) -> Rating:
     rated = sum(1 for measure in counted if not is_improvement(measure))
     minimum = year.minimums.get((part.value, contract.kind)) if contract.kind else None
     rating = Rating(
-        part, used.star if used else None, "" if used else NotRated.NO_MEASURES, used, rule, choices, category, rated,
+        part, used.star if used else None, None if used else NotRated.NO_MEASURES, used, rule, choices, category, rated,
         minimum, left_out,
     )  # fmt: skip
     if used and minimum is not None and rated < minimum:
@@ -147,12 +147,9 @@ def rate_part(contract: Contract, part: Part, year: StarYear) -> Rating:
     return rating
 
 
-def without_star(rating: Rating, reason: str) -> Rating:
+def without_star(rating: Rating, reason: NotRated) -> Rating:
     """The same figures, not rated."""
-    return Rating(
-        rating.part, None, reason, rating.used, rating.rule, rating.scenarios, rating.cai_category,
-        rating.rated_measures, rating.minimum, rating.left_out,
-    )  # fmt: skip
+    return replace(rating, star=None, reason=reason)
 
 
 def counted_measures(contract: Contract, part: Part, year: StarYear) -> tuple[list[Measure], dict[str, str]]:
@@ -267,18 +264,18 @@ def classify(value: Decimal, lower: Decimal, upper: Decimal, names: tuple[str, s
 
 def choose(
     choices: tuple[Scenario, ...], contract: Contract, part: Part, year: StarYear
-) -> tuple[Scenario | None, str]:
+) -> tuple[Scenario | None, Rule | None]:
     """The scenario that counts and the rule that chose it (TN26 p. 8, 13, 14)."""
     with_new = choose_improvement([one for one in choices if one.new_measures], contract, part, year)
     without_new = choose_improvement([one for one in choices if not one.new_measures], contract, part, year)
     if with_new[0] is None or (without_new[0] is not None and without_new[0].final > with_new[0].final):
-        return without_new[0], Rule.NEW_MEASURE_HOLD_HARMLESS if without_new[0] else ""
+        return without_new[0], Rule.NEW_MEASURE_HOLD_HARMLESS if without_new[0] else None
     return with_new
 
 
 def choose_improvement(
     choices: list[Scenario], contract: Contract, part: Part, year: StarYear
-) -> tuple[Scenario | None, str]:
+) -> tuple[Scenario | None, Rule | None]:
     """With the improvement measures, unless the hold harmless lets a good contract leave them out.
 
     A contract whose only measures are improvement measures has no scenario without them, and the reverse.
@@ -286,7 +283,7 @@ def choose_improvement(
     by_improvement = {one.improvement: one for one in choices}
     including, without = by_improvement.get(True), by_improvement.get(False)
     if including is None:
-        return without, Rule.IMPROVEMENT_COUNTS if without else ""
+        return without, Rule.IMPROVEMENT_COUNTS if without else None
     if not is_held_harmless(contract, part):
         return including, Rule.SUMMARY_INCLUDES_IMPROVEMENT
     if without and is_good_without(without, year) and without.final > including.final:

@@ -4,7 +4,7 @@ Measure ids shift from year to year, so a measure also has a `key` that stays. A
 Percentages are 0 to 100.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -93,7 +93,7 @@ class CutPoints:
     four: Decimal
     five: Decimal
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Decimal]:
         return iter((self.two, self.three, self.four, self.five))
 
 

@@ -23,7 +23,7 @@ class ImportBatchAdmin(ReadOnlyAdmin):
     fieldsets = (
         (None, {"fields": ("source", "folder", "imported_at", "imported_by", "latest_service_date")}),
         ("Rows", {"fields": ("tables", "quarantine_file")}),
-        ("Identity", {"fields": ("generation", "content_hash"), "classes": ("collapse",)}),
+        ("Identity", {"fields": ("generation", "content_hash")}),
     )
     readonly_fields = ("tables", "quarantine_file")
 

@@ -15,8 +15,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from audit import ledger
+from audit.hand_edits import record_refusal
 from audit.models import Event
-from hedis.gaps import exporting, filters, handing, labels, workflow
+from hedis.gaps import exporting, filters, handing, labels, queueing, workflow
 from hedis.gaps.models import Gap, GapQuerySet, Transition
 from hedis.lib.modeladmin import ReadOnlyAdmin
 from hedis.lib.templatetags import portfolio
@@ -36,6 +37,7 @@ class GapAdmin(ReadOnlyAdmin):
     ordering = ("closable_until", "id")
     sortable_by = ("due_cell",)
     actions = ("move_selected", "hand_selected", "export_selected")
+    change_list_template = "admin/gaps/gap/list.html"
     change_form_template = "admin/gaps/gap/page.html"
 
     def get_queryset(self, request: HttpRequest) -> GapQuerySet:
@@ -55,6 +57,14 @@ class GapAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[Any]:
         export = path("export/", self.admin_site.admin_view(self.export_view), name="gaps_gap_export")
         return [export, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """A page of the list shows members: the ledger knows which, before the page leaves."""
+        response = super().changelist_view(request, extra_context)
+        shown = getattr(response, "context_data", None) or {}
+        if "cl" in shown:
+            queueing.record_look("gap.listed", [gap.member for gap in shown["cl"].result_list], by=request.user)
+        return response
 
     # --- columns
 
@@ -146,6 +156,7 @@ class GapAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         gap = self.get_object(request, object_id)
         if not isinstance(gap, Gap):
+            record_refusal("gap.viewed", Gap, object_id, by=request.user)
             raise Http404("No gap here.")
         if request.method == "POST":
             return self.take_step(request, gap)

@@ -29,13 +29,15 @@ def queue_panel(request: HttpRequest) -> dict[str, Any] | None:
     year = queueing.newest_year(held)
     gaps = held.for_year(year) if year else held
     today = timezone.localdate()
+    rows = queueing.filled(list(queueing.by_member(gaps)[:FIRST_OF_QUEUE]), gaps, today)
+    queueing.record_look("queue.viewed", (row.member for row in rows), by=user)
     return {
         "template": "admin/panels/queue.html",
         "team": queueing.may_see_others(user),
         "year": year,
         "today": today,
         "counts": queue_counts(gaps, today),
-        "rows": queueing.filled(list(queueing.by_member(gaps)[:FIRST_OF_QUEUE]), gaps, today),
+        "rows": rows,
     }
 
 

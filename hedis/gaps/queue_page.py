@@ -82,13 +82,15 @@ def my_queue(request: HttpRequest) -> HttpResponse:
         return take_step(request, gaps)
     today = timezone.localdate()
     page = CappedPaginator(queueing.by_member(gaps), PAGE_SIZE).get_page(request.GET.get("page"))
+    rows = queueing.filled(page.object_list, gaps, today)
+    queueing.record_look("queue.viewed", (row.member for row in rows), by=user)
     context = {
         **admin.site.each_context(request),
         "title": "My queue" if not queueing.may_see_others(user) else "Queue",
         "filters": chosen,
         "narrowed": any(chosen.cleaned_data.get(name) for name in ("measure", "work", "due", "language", "member")),
         "page": page,
-        "rows": queueing.filled(page.object_list, gaps, today),
+        "rows": rows,
         "today": today,
         "step_form": handing.StepForm(auto_id="step_%s"),
         "hand_form": handing.HandForm(user=user, auto_id="hand_%s") if user.has_perm("gaps.assign_gap") else None,

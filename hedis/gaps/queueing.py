@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db.models import Count, F, Max, Min, QuerySet
 
+from audit import ledger
+from audit.models import Event
 from hedis.accounts import roles
 from hedis.accounts.models import User
 from hedis.gaps.labels import Chip, can_be_worked, measure_chip
@@ -109,6 +111,13 @@ def last_steps(members: list[int]) -> dict[int, Transition]:
         .distinct("gap__member_id")
     )
     return {step.gap.member_id: step for step in steps}
+
+
+def record_look(action: str, members: Iterable[Member], *, by: Any) -> None:
+    """One event for a list: which members it showed, so that "who saw this member" leaves none out."""
+    seen = {member.pseudonym for member in members}
+    if seen:
+        ledger.record_alone(Event.Kind.READ, action, object_type="member", members=seen, row_count=len(seen), by=by)
 
 
 def languages(gaps: GapQuerySet) -> list[str]:

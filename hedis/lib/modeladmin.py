@@ -15,7 +15,6 @@ from django.utils.text import capfirst
 
 from hedis.lib.paging import COUNT_CAP, CappedPaginator
 
-
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 
 
@@ -44,10 +43,14 @@ class PlanModelAdmin(admin.ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The page of a row is headed by the row, not by "Change row"."""
         if kwargs.get("obj") is not None:
-            context |= {"title": str(kwargs["obj"]), "subtitle": None}
+            context |= {"title": self.heading(kwargs["obj"]), "subtitle": None}
         else:
             context |= {"title": f"New {self.opts.verbose_name}"}
         return super().render_change_form(request, {**context, "list_title": self.named()}, *args, **kwargs)
+
+    def heading(self, obj: Any) -> str:
+        """What the page of a row is headed by."""
+        return str(obj)
 
     def named(self) -> str:
         """What the list is called."""

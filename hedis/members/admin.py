@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
 
 from audit import ledger
-from audit.hand_edits import RecordedEdits
+from audit.hand_edits import RecordedEdits, record_refusal
 from audit.models import Event
 from hedis.lib.modeladmin import Column, PlanModelAdmin, ReadOnlyAdmin
 from hedis.lib.templatetags import portfolio
@@ -28,7 +28,7 @@ DUAL_CODES = ("01", "02", "03", "04", "05", "06", "08", "1", "2", "3", "4", "5",
 
 
 class ContractFilter(admin.SimpleListFilter):
-    """Members enrolled in a contract today."""
+    """By the contract of the newest enrolment span."""
 
     title = parameter_name = "contract"
 
@@ -36,7 +36,11 @@ class ContractFilter(admin.SimpleListFilter):
         return [(contract.number, str(contract)) for contract in Contract.objects.all()]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(current_contract=self.value()) if self.value() else queryset
+        if not self.value():
+            return queryset
+        # The newest span is looked up per row: first leave out those who never were in this contract.
+        ever = Enrolment.objects.filter(contract__number=self.value()).values("member")
+        return queryset.filter(pk__in=ever, current_contract=self.value())
 
 
 class EquityFilter(admin.SimpleListFilter):
@@ -108,6 +112,16 @@ class MemberAdmin(ReadOnlyAdmin):
             .annotate(current_contract=Subquery(now))
             .annotate(**{column.name: column.annotation() for column in self.columns})
         )
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """A page of the list shows members: the ledger knows which, before the page leaves."""
+        response = super().changelist_view(request, extra_context)
+        shown = getattr(response, "context_data", None) or {}
+        if "cl" in shown and shown["cl"].result_list:
+            seen = [member.pseudonym for member in shown["cl"].result_list]
+            facts = {"object_type": "member", "members": seen, "row_count": len(seen)}
+            ledger.record_alone(Event.Kind.READ, "member.listed", **facts, by=request.user)
+        return response
 
     def get_urls(self) -> list[Any]:
         find = path("find/", self.admin_site.admin_view(self.find_view), name="members_member_find")
@@ -185,10 +199,11 @@ class MemberAdmin(ReadOnlyAdmin):
         """The member's page. The ledger line and the rows it tells of are one transaction, ended before the body."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        member = self.get_object(request, object_id)
+        if not isinstance(member, Member):
+            record_refusal("member.viewed", Member, object_id, by=request.user)
+            raise Http404("No member here.")
         with transaction.atomic():
-            member = self.get_object(request, object_id)
-            if not isinstance(member, Member):
-                raise Http404("No member here.")
             ledger.record(
                 Event.Kind.READ,
                 "member.viewed",
@@ -230,6 +245,9 @@ class ContactPreferenceAdmin(RecordedEdits, PlanModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ContactPreference]:
         visible = Member.objects.visible_to(request.user)
         return ContactPreference.objects.filter(member__in=visible).select_related("member").order_by("id")
+
+    def heading(self, obj: ContactPreference) -> str:
+        return f"How to reach member {obj.member.label}"
 
     def members_of(self, obj: ContactPreference) -> list[str]:
         return [obj.member.pseudonym]

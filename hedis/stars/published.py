@@ -21,6 +21,7 @@ CONTRACT_NUMBER = re.compile(r"[A-Z][0-9]{4}")
 MEASURE_HEAD = re.compile(r"([CD][0-9]{2})\s*:\s*(.+)", re.DOTALL)
 DOMAIN_HEAD = re.compile(r"([HD]D[0-9])\s*:\s*(.+)", re.DOTALL)
 NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)\s*%?")
+ABOUT_COLUMNS = 4
 FIRST_CONTRACT_HEAD = {"contractid", "contractnumber"}
 
 TITLES = {
@@ -93,11 +94,11 @@ class Table:
         raise self.error(self.lines[self.head], names[0], "the column is missing")
 
     def contracts(self) -> Iterator[tuple[str, Line]]:
-        """The rows of contracts. Blank rows, rows of column heads and a note below the table are passed over."""
+        """The rows of contracts. Column heads above the first one and a note below the last are passed over."""
         seen: set[str] = set()
         for line in self.lines[self.head + 1 :]:
             number = line.cell(0)
-            if (not number and is_head(line)) or is_note(line):
+            if (not seen and not any(line.cells[:ABOUT_COLUMNS])) or is_note(line):
                 continue
             if not CONTRACT_NUMBER.fullmatch(number):
                 raise self.error(line, "Contract Number", f"{number!r} is not a contract number")
@@ -143,15 +144,6 @@ class Grid:
 def plain(text: str) -> str:
     """Letters and digits only: CMS's dashes and apostrophes come out differently in every release."""
     return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
-def is_head(line: Line) -> bool:
-    """A row without contract that holds measure or domain heads, or time frames, or nothing."""
-    filled = [cell for cell in line.cells if cell]
-    return not any(line.cells[:5]) and all(
-        MEASURE_HEAD.fullmatch(cell) or re.search(r"[0-9]{2}/[0-9]{4}", cell) or cell == "Not Applicable"
-        for cell in filled
-    )
 
 
 def is_note(line: Line) -> bool:

@@ -311,22 +311,23 @@ def is_reversion(
     if share < release.year.disaster_share:
         return False
     if prior is None:
-        return cell.number is not None and star_last_year(release, organisation, measure, cell.number) == star
+        return cell.number is not None and star in stars_last_year(release, organisation, measure, cell.number)
     key = organisation.number, measure.id
     before, score = prior.stars.get(key), prior.scores.get(key)
     same_score = score is None or score.number == cell.number
     return before is not None and before.number == star and same_score
 
 
-def star_last_year(release: Release, organisation: Organisation, measure: Measure, score: Decimal) -> int | None:
-    """The star of a score by last year's cut points in our own reference data; None where there are none."""
+def stars_last_year(release: Release, organisation: Organisation, measure: Measure, score: Decimal) -> frozenset[int]:
+    """The stars a score could earn by last year's cut points in our own reference data; none where there are none."""
     if release.year.year - 1 not in years.years():
-        return None
+        return frozenset()
     before = years.star_year(release.year.year - 1)
     old = next((one for one in before.measures.values() if one.key == measure.key), None)
     if old is None:
-        return None
-    return star_by_cut_points(score, before.cuts(old.id, rated_as(organisation)), old.lower_is_better)
+        return frozenset()
+    star = star_by_cut_points(score, before.cuts(old.id, rated_as(organisation)), old.lower_is_better)
+    return cahps_moves(before, star) if old.method is Method.CAHPS else frozenset({star})
 
 
 def compare_domains(

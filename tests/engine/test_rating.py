@@ -266,3 +266,15 @@ def test_a_better_measure_never_lowers_a_rating_unless_the_variance_takes_reward
             assert was.variance is not None and now.variance is not None and now.variance > was.variance
         if not lost and old.star is not None and new.star is not None:
             assert new.star >= old.star
+
+
+def test_a_better_measure_can_cost_half_a_star_when_it_makes_the_contract_uneven() -> None:
+    """One adherence star more: the mean rises by a ninth, the variance passes the 70th percentile, 0.3 is gone."""
+    stars = {"D01": 3, "D02": 2, "D03": 5, "D04": 5, "D05": 5, "D06": 4, "D07": 2, "D08": 5, "D09": 4, "D10": 4,
+             "D11": 5, "D12": 2}  # fmt: skip
+    before = rating.rate(contract(stars), YEAR).ratings[Part.D]
+    after = rating.rate(contract(stars | {"D09": 5}), YEAR).ratings[Part.D]
+    assert before.used is not None and after.used is not None
+    assert (before.star, before.used.variance_class, before.used.reward) == (Decimal("4.5"), "medium", Decimal("0.3"))
+    assert (after.star, after.used.variance_class, after.used.reward) == (Decimal(4), "high", Decimal(0))
+    assert after.used.mean > before.used.mean

@@ -214,7 +214,9 @@ def test_only_a_lead_hands_gaps_over_and_only_within_the_team(client: Client, an
 def test_an_export_is_recorded_with_its_rows_and_members_before_it_leaves(client: Client, ben: User, ana: User) -> None:
     gap, other = a_gap(ana, reason="=HYPERLINK(1)"), a_gap(ana, "GSD")
     client.force_login(ben)
-    answer = client.get(reverse("admin:gaps_gap_export"), {"measure": "COL"})
+    link = f"{reverse('admin:gaps_gap_export')}?measure=COL"
+    assert f'href="{link}"' in client.get(reverse(LIST), {"measure": "COL"}).content.decode()
+    answer = client.get(link)
     event = Event.objects.get(action="gaps.exported")
     assert (event.kind, event.row_count) == ("export", 1)
     assert ledger.contents(event)["members"] == [gap.member.pseudonym]

@@ -44,6 +44,17 @@ def test_opening_a_member_page_is_one_event_that_names_the_member(client: Client
     assert Subject.objects.get(event_id=seen.id).member_pseudonym == member.pseudonym
 
 
+def test_a_list_or_queue_records_whom_it_showed(client: Client, ana: User, dee: User) -> None:
+    member, other = make_member(care_manager=ana), make_member(care_manager=dee)
+    make_gap(member, make_measure("COL"))
+    client.force_login(ana)
+    for name in ("admin:members_member_changelist", "admin:gaps_gap_changelist", "admin:my_queue", "admin:index"):
+        client.get(reverse(name))
+    seen = list(Event.objects.about_member(member.pseudonym).order_by("occurred_at").values_list("action", flat=True))
+    assert seen == ["member.listed", "gap.listed", "queue.viewed", "queue.viewed"]
+    assert not Event.objects.about_member(other.pseudonym).exists()
+
+
 def test_a_page_that_cannot_be_recorded_is_not_shown(
     client: Client, ana: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,12 +69,14 @@ def test_a_page_that_cannot_be_recorded_is_not_shown(
         client.get(page(member))
 
 
-def test_a_member_of_another_panel_answers_404_and_leaves_no_look(client: Client, dee: User, ana: User) -> None:
+def test_a_member_of_another_panel_answers_404_and_the_try_is_recorded(client: Client, dee: User, ana: User) -> None:
     member = make_member(care_manager=ana)
     client.force_login(dee)
     assert client.get(page(member)).status_code == 404
     assert client.get(page(Member(pk=999_999))).status_code == 404
-    assert not Event.objects.filter(action="member.viewed").exists()
+    tried = Event.objects.get(action="member.viewed")
+    assert (tried.outcome, tried.actor, tried.object_id) == ("denied", "dee", str(member.pk))
+    assert not Subject.objects.exists()
 
 
 def test_a_reversible_measure_met_before_year_end_is_met_today_and_not_green(client: Client, ana: User) -> None:

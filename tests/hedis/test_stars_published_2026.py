@@ -12,7 +12,8 @@ import pytest
 
 from hedis.engine import rating
 from hedis.engine.rating_year import Part, StarYear
-from hedis.stars import published, verification, years
+from hedis.stars import loading, published, verification, years
+from hedis.stars.models import PublishedContract
 from hedis.stars.published_cuts import read_cut_points
 from hedis.stars.verification import Release
 
@@ -112,6 +113,21 @@ def test_the_high_performing_icon_goes_to_the_contracts_cms_names(release: Relea
         if found.high_performing and organisation.ratings[found.rated_as.highest.value].number
     }
     assert ours == release.high_performing
+
+
+def test_the_low_performing_icon_goes_to_contracts_low_in_three_years() -> None:
+    table = published.tables(SHARED / "cms/2026/published", 2026)["low_performing"]
+    years_of = [[table.column(f"{year} {part} Summary") for part in "CD"] for year in (2024, 2025, 2026)]
+    found = [
+        rating.low_performing(
+            [
+                tuple(published.read_cell(table, line, index, "summary").number for index in pair)  # type: ignore[misc]
+                for pair in years_of
+            ]
+        )
+        for _, line in table.contracts()
+    ]
+    assert found == [True] * 4
 
 
 def test_minimum_counts_decide_who_is_rated(release: Release) -> None:
@@ -245,3 +261,11 @@ def test_the_population_variance_loses_matches(release: Release, monkeypatch: py
 
     monkeypatch.setattr(rating, "weighted_variance", population)
     assert matched(release) == (522, 612, 514)
+
+
+@pytest.mark.django_db
+def test_the_whole_year_loads_as_history() -> None:
+    loaded = loading.load_release(SHARED / "cms/2026/published", 2026, name="October 2025", by="test")
+    assert (loaded.release.contract_count, loaded.release.star_count) == (769, 22_362)
+    five = PublishedContract.objects.for_year(2026).filter(overall=5)
+    assert five.count() == 18

@@ -215,9 +215,7 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize("page", PARAMETERS)
-def test_no_parameter_brings_a_page_down_or_comes_back_as_markup(
-    page: str, client: Client, lea: User, cy: User
-) -> None:
+def test_no_parameter_brings_a_page_down_or_returns_as_markup(page: str, client: Client, lea: User, cy: User) -> None:
     make_count(make_measure("COL"), make_contract())
     fill(lea, 1)
     client.force_login(cy if page == "admin:audit_event_changelist" else lea)
