@@ -52,12 +52,12 @@ def record(
     event_id, now = time_ordered_id(), datetime.now(UTC)
     shown = sorted(set(members))
     actor, actor_type, role = describe(by)
-    header = {
+    header: dict[str, Any] = {
         "v": 1, "id": str(event_id), "occurred_at": now.isoformat(timespec="microseconds"), "kind": kind.value,
         "action": action, "actor": actor, "actor_type": actor_type, "role": role, "request_id": here.request_id,
         "outcome": outcome, "object_type": object_type, "row_count": row_count,
     }  # fmt: skip
-    body = {
+    body: dict[str, Any] = {
         "object_id": str(object_id), "before": plain(before), "after": plain(after), "members": shown,
         "purpose": purpose, "route": here.route, "method": here.method, "ip": here.ip,
     }  # fmt: skip

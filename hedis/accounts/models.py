@@ -16,7 +16,7 @@ class User(AbstractUser):
 
     team = models.CharField(max_length=60, blank=True, help_text="A team lead sees the panels of the same team.")
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+    class Meta(AbstractUser.Meta):
         constraints: ClassVar = [
             models.UniqueConstraint(Lower("username"), name="user_username_unique_in_any_case"),
         ]

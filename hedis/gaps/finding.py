@@ -117,7 +117,7 @@ def name_of(by: Any) -> str:
 def store(definition: Definition, relation: ibis.Table, run: FindingRun, scope: Scope) -> dict[str, int]:
     """Bring one measure's rows to what the engine says; returns how many were found, changed, reopened or ended."""
     measure = Measure.objects.get(code=definition.code)
-    facts = {"measure": measure.pk, "year": run.year, "as_of": run.data_as_of, "by": run.found_by,
+    facts: dict[str, Any] = {"measure": measure.pk, "year": run.year, "as_of": run.data_as_of, "by": run.found_by,
              "contract": scope.contract or None, "member": scope.member or None}  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(statements.STAGE)

@@ -235,7 +235,7 @@ class MeasureCount(models.Model):
         return 100 * self.numerator / self.denominator if self.denominator else None
 
 
-def queue(user: Any, year: int | None = None) -> QuerySet[Member, dict[str, Any]]:
+def queue(user: Any, year: int | None = None) -> QuerySet[Any, dict[str, Any]]:
     """Members with something to do for this user, most urgent first: one row a member, not a gap.
 
     Ordered by the earliest date after which a gap can no longer be closed, then by how many gaps one call can close.
@@ -243,7 +243,7 @@ def queue(user: Any, year: int | None = None) -> QuerySet[Member, dict[str, Any]
     unmet = Q(gaps__status__in=UNMET, gaps__assigned_to=user.pk)
     if year:
         unmet &= Q(gaps__year=year)
-    rows: QuerySet[Member, dict[str, Any]] = (
+    rows: QuerySet[Any, Any] = (
         Member.objects.visible_to(user)
         .filter(unmet)
         .values("id")

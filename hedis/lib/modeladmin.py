@@ -22,7 +22,7 @@ class ListPaginator(CappedPaginator):
     """Counts by key alone: columns that are computed for each row are not computed to count them."""
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         rows: Any = self.object_list
         return int(rows.order_by().values("pk")[:COUNT_CAP].count())
 

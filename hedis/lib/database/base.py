@@ -14,7 +14,7 @@ from hedis.lib import postgres
 
 
 def private_server() -> dict[str, Any]:
-    """Connection parameters of the plan's private server, started if it was down (a millisecond or two when it runs)."""
+    """Connection parameters of the private server, started if it was down (a millisecond or two when it runs)."""
     parsed: dict[str, Any] = dict(dj_database_url.parse(postgres.ensure(settings.DATA_DIR / "postgres")))
     given = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
     return {**parsed.get("OPTIONS", {}), **{ours: parsed[name] for name, ours in given.items() if parsed[name]}}
