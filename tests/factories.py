@@ -87,5 +87,12 @@ def make_count(measure: Measure, contract: Contract | None, **overrides: Any) ->
     run, _ = FindingRun.objects.get_or_create(
         year=year, defaults={"data_as_of": date(year, 9, 30), "generation": "test", "found_by": "system"}
     )
-    facts = {"eligible": 100, "excluded": 10, "denominator": 90, "numerator": 60, **overrides}
+    facts = {
+        "eligible": 100,
+        "excluded": 10,
+        "denominator": 90,
+        "numerator": 60,
+        "definition_version": "1",
+        **overrides,
+    }
     return MeasureCount.objects.create(run=run, measure=measure, contract=contract, **facts)

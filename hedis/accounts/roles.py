@@ -60,7 +60,7 @@ TEAM_LEAD = Role(
     "team_lead",
     "Team lead",
     "Sees every panel of the team and those nobody has, and hands out the work.",
-    (*LOOK_AT_MEMBERS, *WORK_GAPS, *SEE_RATES, TEAM_PANEL, "members.change_member", "gaps.assign_gap"),
+    (*LOOK_AT_MEMBERS, *WORK_GAPS, *SEE_RATES, TEAM_PANEL, "gaps.assign_gap"),
 )
 QUALITY_DIRECTOR = Role(
     "quality_director",

@@ -153,7 +153,8 @@ def counted(definition: Definition, run: FindingRun, scope: Scope) -> Counts:
         measure = Measure.objects.get(code=definition.code)
         MeasureCount.objects.bulk_create(
             MeasureCount(run=run, measure=measure, contract_id=contract, eligible=eligible, excluded=excluded,
-                         denominator=eligible - excluded, numerator=numerator)
+                         denominator=eligible - excluded, numerator=numerator,
+                         definition_version=definition.version)
             for contract, eligible, excluded, numerator in by_contract
         )  # fmt: skip
     eligible, excluded, numerator = (sum(row[column] for row in by_contract) for column in (1, 2, 3))

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import F, Q
 
 from hedis.accounts import roles
 from hedis.measures.models import Measure
@@ -125,6 +125,7 @@ class Gap(models.Model):
             models.Index(fields=["year", "status", "closable_until", "id"], name="gap_list"),
             models.Index(fields=["closable_until", "id"], name="gap_due"),
             models.Index(fields=["changed_at"], name="gap_sync"),
+            models.Index(fields=["year", "closable_until", "id"], condition=Q(status__in=UNMET), name="gap_unmet"),
         ]
 
     def __str__(self) -> str:
@@ -206,6 +207,7 @@ class MeasureCount(models.Model):
     excluded = models.PositiveIntegerField()
     denominator = models.PositiveIntegerField()
     numerator = models.PositiveIntegerField()
+    definition_version = models.CharField(max_length=20)
 
     objects = MeasureCountQuerySet.as_manager()
 
@@ -233,21 +235,3 @@ class MeasureCount(models.Model):
     def rate(self) -> float | None:
         """Percent, unrounded; None where the denominator is empty."""
         return 100 * self.numerator / self.denominator if self.denominator else None
-
-
-def queue(user: Any, year: int | None = None) -> QuerySet[Any, dict[str, Any]]:
-    """Members with something to do for this user, most urgent first: one row a member, not a gap.
-
-    Ordered by the earliest date after which a gap can no longer be closed, then by how many gaps one call can close.
-    """
-    unmet = Q(gaps__status__in=UNMET, gaps__assigned_to=user.pk)
-    if year:
-        unmet &= Q(gaps__year=year)
-    rows: QuerySet[Any, Any] = (
-        Member.objects.visible_to(user)
-        .filter(unmet)
-        .values("id")
-        .annotate(due=Min("gaps__closable_until", filter=unmet), open_gaps=Count("gaps", filter=unmet, distinct=True))
-        .order_by("due", "-open_gaps", "id")
-    )
-    return rows

@@ -98,7 +98,7 @@ def export(request: HttpRequest, counts: list[MeasureCount], year: int | None) -
         [count.measure.code, count.measure.name, count.contract.number if count.contract else "",
          "" if count.rate is None else f"{count.rate:.4f}", count.numerator, count.denominator, count.open,
          count.excluded, count.eligible, count.measure.direction, count.run.year, count.run.data_as_of.isoformat(),
-         count.measure.definition_version]
+         count.definition_version]
         for count in counts
     )  # fmt: skip
     return csvfile.download(f"measure-rates-{year or 'none'}.csv", HEADER, lines)  # type: ignore[return-value]

@@ -6,7 +6,8 @@ import pytest
 
 from hedis.accounts import people
 from hedis.accounts.models import User
-from hedis.gaps.models import Gap, queue
+from hedis.gaps.models import Gap
+from hedis.gaps.queueing import ME, by_member, in_hands_of
 from hedis.members import panels
 from hedis.members.models import Member
 from tests.factories import make_gap, make_measure, make_member
@@ -79,6 +80,6 @@ def test_the_queue_has_one_row_a_member_most_urgent_first(ana: User) -> None:
     make_gap(urgent, col, closable_until="2026-10-15")
     make_gap(busy, col)
     make_gap(busy, gsd)
-    rows = list(queue(ana, 2026))
-    assert [row["id"] for row in rows] == [urgent.pk, busy.pk, relaxed.pk]
+    rows = list(by_member(in_hands_of(ME, seen_by=ana)))
+    assert [row["member"] for row in rows] == [urgent.pk, busy.pk, relaxed.pk]
     assert [row["open_gaps"] for row in rows] == [1, 2, 1]
