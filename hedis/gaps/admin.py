@@ -27,7 +27,7 @@ from hedis.lib.templatetags import portfolio
 class GapAdmin(ReadOnlyAdmin):
     """Gaps are found by the engine and moved through the workflow; nobody types one in."""
 
-    list_display = ("gap", "member_link", "status_cell", "work_cell", "reason", "due_cell", "contract_number",
+    list_display = ("gap", "member_link", "status_cell", "work_cell", "reason_cell", "due_cell", "contract_number",
                     "assigned_to")  # fmt: skip
     list_filter = filters.FILTERS
     search_fields = ("member__pseudonym",)
@@ -86,6 +86,12 @@ class GapAdmin(ReadOnlyAdmin):
     def work_cell(self, gap: Gap) -> SafeString:
         shown = labels.work_chip(gap)
         return portfolio.chip(shown.text, shown.tone, shown.title)
+
+    @admin.display(description="reason")
+    def reason_cell(self, gap: Gap) -> SafeString | str:
+        """Two lines at most; the whole sentence is on the gap's page and under the pointer."""
+        words = gap.reason or gap.exclusion
+        return format_html('<span class="two-lines" title="{}">{}</span>', words, words) if words else portfolio.DASH
 
     @admin.display(description="closable until", ordering="closable_until")
     def due_cell(self, gap: Gap) -> SafeString | str:

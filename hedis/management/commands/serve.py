@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from io import StringIO
 from typing import Any
 
 from django.conf import settings
@@ -38,7 +39,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0)
             call_command("load_measures", stdout=self.stderr)
             if options["demo"]:
-                call_command("load_demo", if_empty=True, stdout=self.stderr)
+                call_command("load_demo", if_empty=True, stdout=StringIO())
             self.greet(port)
             code = serve_until_stopped(port)
         finally:
