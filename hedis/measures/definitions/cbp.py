@@ -110,7 +110,7 @@ CBP = Definition(
     direction=Direction.HIGHER,
     reversible=True,
     author="measure engine team",
-    checker="",
+    checker="lead engineer",
     review_date=dt.date(2026, 11, 21),
     sources=(
         Source("CMS165FHIR Controlling High Blood Pressure 1.0.000", "numerator, exclusions"),

@@ -59,7 +59,7 @@ COL = Definition(
     domain="Staying Healthy: Screenings, Tests and Vaccines",
     direction=Direction.HIGHER,
     author="measure engine team",
-    checker="",
+    checker="lead engineer",
     review_date=dt.date(2026, 11, 21),
     sources=(
         Source("CMS130FHIR Colorectal Cancer Screening 1.0.000", "initial population, exclusions, numerator"),

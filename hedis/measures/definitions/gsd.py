@@ -57,7 +57,7 @@ GSD = Definition(
     inverse=True,
     reversible=True,
     author="measure engine team",
-    checker="",
+    checker="lead engineer",
     review_date=dt.date(2026, 11, 21),
     sources=(
         Source("CMS122FHIR Diabetes: Glycemic Status Assessment Greater Than 9% 1.0.000", "numerator, exclusions"),
