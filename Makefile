@@ -35,6 +35,7 @@ run: setup
 
 demo: setup
 	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) load_star_reference
 	@$(MANAGE) load_demo --if-empty
 
 test: setup $(VENV)/made-dev

@@ -108,7 +108,10 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"portfolio": "hedis.lib.templatetags.portfolio"},
+            "libraries": {
+                "portfolio": "hedis.lib.templatetags.portfolio",
+                "stars": "hedis.lib.templatetags.stars",
+            },
         },
     },
 ]
@@ -248,6 +251,7 @@ HOME_PANELS: list[str] = [
     "hedis.gaps.dashboards.queue_panel",
     "audit.dashboards.activity_panel",
     "hedis.gaps.dashboards.rates_panel",
+    "hedis.stars.dashboards.stars_panel",
     "hedis.accounts.dashboards.people_panel",
     "hedis.evidence.dashboards.data_panel",
 ]
@@ -267,6 +271,14 @@ MEMBER_COLUMNS: list[str] = [
 ADMIN_PAGES: list[tuple[str, str, str]] = [
     ("queue/", "hedis.gaps.queue_page.my_queue", "my_queue"),
     ("rates/", "hedis.gaps.rates_page.measure_rates", "measure_rates"),
+    ("stars/", "hedis.stars.dashboards.star_ratings", "star_ratings"),
+    ("stars/compare/", "hedis.stars.dashboards.compare", "star_compare"),
+    (
+        "stars/<contract_number:number>/<star_year:star_year>/",
+        "hedis.stars.dashboards.contract_stars",
+        "contract_stars",
+    ),
+    ("stars/<contract_number:number>/<star_year:star_year>/why/", "hedis.stars.dashboards.why", "star_why"),
 ]
 
 # Sections of links: label, page, permission that shows it.
@@ -283,7 +295,11 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
         "Quality",
         [
             ("Measure rates", "admin:measure_rates", "gaps.view_measurecount"),
+            ("Star ratings", "admin:star_ratings", "stars.view_publishedcontract"),
             ("Measures", "admin:measures_measure_changelist", "measures.view_measure"),
+            ("Stored ratings", "admin:stars_rating_changelist", "stars.view_rating"),
+            ("Entered scores", "admin:stars_enteredscore_changelist", "stars.view_enteredscore"),
+            ("Snapshots", "admin:stars_snapshot_changelist", "stars.view_snapshot"),
         ],
     ),
     (
@@ -309,6 +325,7 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
 BENCHES: dict[str, str] = {
     "gap_list": "hedis.gaps.bench.gap_list",
     "find_gaps": "hedis.gaps.bench.find_gaps",
+    "stars": "hedis.stars.bench.stars",
 }
 
 # --- Log: no PHI ever; member ids appear nowhere but in the ledger --------------------------------------------------

@@ -10,7 +10,10 @@ from hedis.accounts.models import ApiKey
 
 
 class ModelPermissions(DjangoModelPermissions):
-    """DRF's own lets any signed-in user read; PHI needs the `view` permission. A read-only key never writes."""
+    """DRF's own lets any signed-in user read; PHI needs the `view` permission. A read-only key never writes.
+
+    A view that says `stores_nothing` only computes: its POST is a read.
+    """
 
     perms_map = {
         **DjangoModelPermissions.perms_map,
@@ -21,6 +24,9 @@ class ModelPermissions(DjangoModelPermissions):
     message: str | None = None
 
     def has_permission(self, request: Request, view: Any) -> bool:
+        computes = request.method == "POST" and getattr(view, "stores_nothing", False)
+        if computes and request.user.is_authenticated:
+            return bool(request.user.has_perms(self.get_required_permissions("GET", self._queryset(view).model)))
         if isinstance(request.auth, ApiKey) and request.auth.read_only and request.method not in SAFE_METHODS:
             self.message = "This API key may only read."
             return False

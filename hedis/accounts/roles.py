@@ -35,6 +35,9 @@ SEE_STARS = (
     "stars.view_release",
     "stars.view_publishedcontract",
     "stars.view_publishedstar",
+    "stars.view_enteredscore",
+    "stars.view_rating",
+    "stars.view_snapshot",
 )
 SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun", *SEE_STARS)
 SEE_IMPORTS = ("evidence.view_importbatch",)
@@ -71,8 +74,16 @@ QUALITY_DIRECTOR = Role(
 ANALYST = Role(
     "analyst",
     "Analyst",
-    "Imports files, finds gaps and works with the API over the whole plan.",
-    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_IMPORTS, WHOLE_PLAN, "evidence.add_importbatch", "members.change_contract"),
+    "Imports files, finds gaps, enters Star scores and works with the API over the whole plan.",
+    (
+        *LOOK_AT_MEMBERS,
+        *SEE_RATES,
+        *SEE_IMPORTS,
+        WHOLE_PLAN,
+        "evidence.add_importbatch",
+        "members.change_contract",
+        "stars.add_enteredscore",
+    ),
 )
 MODEL_STEWARD = Role(
     "model_steward",

@@ -17,6 +17,7 @@ from django.db import transaction
 
 from hedis.accounts import people, roles
 from hedis.accounts.models import User
+from hedis.demo import starring
 from hedis.demo.plan import write_plan
 from hedis.evidence import importing
 from hedis.gaps import finding, workflow
@@ -96,6 +97,8 @@ def load(*, members: int, seed: int, as_of: date = AS_OF, say: Callable[[str], N
         say(f"Finding the gaps of {year} …")
         found[year] = finding.find(year, as_of=min(as_of, date(year, 12, 31)), by=BY)
     do_some_work(as_of.year)
+    say("Rating the contracts …")
+    starring.rate_plan(as_of=as_of, seed=seed, by=BY)
     return {
         "members": members,
         "seed": seed,

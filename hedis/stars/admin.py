@@ -1,13 +1,18 @@
 """Reference data by Star year and CMS's published ratings, to read: rows come from files."""
 
+import json
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from hedis.lib.modeladmin import ReadOnlyAdmin
-from hedis.stars import models
+from hedis.members.models import Contract
+from hedis.stars import models, scores, snapshots
 
 
 class ReadOnlyInline(admin.TabularInline):
@@ -109,3 +114,111 @@ class PublishedContractAdmin(ReadOnlyAdmin):
     list_select_related = ("release",)
     search_fields = ("=number", "name", "marketing_name", "parent")
     inlines = (PublishedStarInline,)
+
+
+# --- Our own plan ---------------------------------------------------------------------------------------------------
+
+
+class ScoreForm(forms.ModelForm):
+    """One score, checked as an imported one is."""
+
+    contract = forms.ModelChoiceField(Contract.objects.all())
+    score = forms.CharField(max_length=20)
+
+    class Meta:
+        model = models.EnteredScore
+        fields = ("contract", "star_year", "measure_id", "score", "source")
+
+    def clean(self) -> dict[str, Any]:
+        """What `scores.check` refuses is said at the field it concerns."""
+        cleaned = super().clean() or {}
+        if not self.errors:
+            try:
+                rated = scores.standing(cleaned["contract"], cleaned["star_year"])
+                scores.check(rated, cleaned["contract"], cleaned["measure_id"], cleaned["score"], cleaned["source"])
+            except scores.UnusableScore as refusal:
+                self.add_error({"measure": "measure_id"}.get(refusal.field, refusal.field), refusal.reason)
+        return cleaned
+
+    def _post_clean(self) -> None:
+        """The row is made by the verb, which also supersedes; the model's own uniqueness would refuse a correction."""
+
+
+@admin.register(models.EnteredScore)
+class EnteredScoreAdmin(ReadOnlyAdmin):
+    """Scores are added; a correction supersedes, and nothing is changed or deleted."""
+
+    form = ScoreForm
+    list_display = ("contract", "star_year", "measure_id", "score", "source", "entered_at", "entered_by",
+                    "superseded_at")  # fmt: skip
+    list_filter = ("star_year", "contract__number", ("superseded_at", admin.EmptyFieldListFilter))
+    list_select_related = ("contract",)
+    search_fields = ("=measure_id", "key", "source")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("stars.add_enteredscore")
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
+        """The stored row: entering is a verb with its own history."""
+        given = form.cleaned_data
+        return scores.enter(
+            given["contract"], given["star_year"], given["measure_id"], given["score"], source=given["source"],
+            by=request.user,
+        )  # fmt: skip
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Nothing left to save."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """A score has nothing that hangs on it."""
+
+
+def spread(value: Any) -> SafeString:
+    """JSON a person can read: indented, in the order it was stored with sorted keys."""
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
+
+
+@admin.register(models.Rating)
+class RatingAdmin(ReadOnlyAdmin):
+    list_title = "Stored ratings"
+    list_display = ("contract", "star_year", "method_year", "part_c", "part_d", "overall", "data_as_of", "rated_at",
+                    "rated_by")  # fmt: skip
+    list_filter = ("star_year", "contract__number")
+    list_select_related = ("contract",)
+    fields = ("contract", "star_year", "method_year", "method", "part_c", "part_d", "overall", "data_as_of",
+              "finding_run", "generation", "reference_digest", "digest", "rated_at", "rated_by", "all_inputs",
+              "why")  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Rating]:
+        # A list of explanations would be megabytes; the page of one reads its own.
+        return super().get_queryset(request).defer("inputs", "explanation")
+
+    @admin.display(description="inputs")
+    def all_inputs(self, rating: models.Rating) -> SafeString:
+        return spread(rating.inputs)
+
+    @admin.display(description="why")
+    def why(self, rating: models.Rating) -> SafeString:
+        return spread(rating.explanation)
+
+
+@admin.register(models.Snapshot)
+class SnapshotAdmin(ReadOnlyAdmin):
+    list_display = ("as_of", "measurement_year", "star_year", "taken_at", "taken_by")
+    list_filter = ("measurement_year",)
+    fields = ("measurement_year", "star_year", "as_of", "taken_at", "taken_by", "digest", "all_totals",
+              "year_before")  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Snapshot]:
+        return super().get_queryset(request).defer("totals")
+
+    @admin.display(description="totals")
+    def all_totals(self, snapshot: models.Snapshot) -> SafeString:
+        return spread(snapshot.totals)
+
+    @admin.display(description="compared with the year before")
+    def year_before(self, snapshot: models.Snapshot) -> SafeString | str:
+        before = snapshots.year_before(snapshot)
+        return spread(snapshots.compare(before, snapshot)) if before else "no snapshot of the year before"

@@ -10,6 +10,10 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from hedis.stars.own_models import EnteredScore as EnteredScore
+from hedis.stars.own_models import Rating as Rating
+from hedis.stars.own_models import Snapshot as Snapshot
+
 STAR = [1, 2, 3, 4, 5]
 
 

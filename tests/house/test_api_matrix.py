@@ -7,6 +7,7 @@ saying which permission opens it.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from hedis.accounts.models import User
 from hedis.accounts.permissions import ModelPermissions
 from hedis.gaps.models import Gap
 from hedis.lib import problem
+from hedis.stars import loading, rating, scores
 from tests.conftest import person
 from tests.factories import make_contract, make_gap, make_measure, make_member, make_provider
 
@@ -28,15 +30,17 @@ READING = ("GET", "HEAD", "OPTIONS")
 
 @dataclass(frozen=True)
 class Route:
-    """What opens an endpoint; `scoped` where the address names one member's matter."""
+    """What opens an endpoint; `scoped` where the address names one member's matter, `computes` where a POST stores
+    nothing, so that who may read may ask."""
 
     model: str
     methods: tuple[str, ...] = READING
     scoped: bool = False
+    computes: bool = False
 
     def permission(self, method: str) -> str:
         room, model = self.model.split(".")
-        return f"{room}.{'view' if method in READING else 'change'}_{model}"
+        return f"{room}.{'view' if method in READING or self.computes else 'change'}_{model}"
 
 
 # Address, with {} for what is named, to what opens it. None: open to everybody, holds no data.
@@ -54,6 +58,12 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/gaps/": Route("gaps.gap"),
     "api/v1/gaps/{}/": Route("gaps.gap", methods=(*READING, "PATCH"), scoped=True),
     "api/v1/gaps/{}/history/": Route("gaps.transition", scoped=True),
+    "api/v1/ratings/": Route("stars.rating"),
+    "api/v1/ratings/{}/": Route("stars.rating"),
+    "api/v1/ratings/compute/": Route("stars.rating", methods=("POST", "OPTIONS"), computes=True),
+    "api/v1/contracts/{}/ratings/": Route("stars.rating"),
+    "api/v1/star-years/": Route("stars.referenceyear"),
+    "api/v1/star-years/{}/": Route("stars.referenceyear"),
     "api/schema/": None,
     "api/docs/": None,
 }
@@ -78,10 +88,14 @@ def plain(address: str) -> str:
 @pytest.fixture
 def things(ana: User) -> dict[str, str]:
     """An address of each route, all of one gap of a member on Ana's panel."""
-    member = make_member(care_manager=ana, contract=make_contract("H1234"))
+    contract = make_contract("H1234")
+    member = make_member(care_manager=ana, contract=contract)
     provider, gap = make_provider(), make_gap(member, make_measure("COL"))
+    scores.enter(contract, 2026, "D08", "88", source="report", by="ben")
+    rated = rating.rate(contract, 2026, as_of=date(2026, 9, 30), by="ben")
+    loading.load_reference(by="test")
     named = {"members": member.pseudonym, "contracts": "H1234", "providers": provider.npi, "measures": "COL"}
-    named["gaps"] = str(gap.pk)
+    named |= {"gaps": str(gap.pk), "ratings": str(rated.pk), "star-years": "2026"}
     return {route: "/" + route.format(named.get(route.split("/")[2], "")) for route in ROUTES}
 
 
@@ -114,7 +128,8 @@ def expected(route: Route | None, method: str, actor: User | None) -> int:
         return 200
     if route.scoped and not sees:
         return 404
-    return 428 if method == "PATCH" else 200  # let in, and asked for If-Match
+    # Let in, and asked for If-Match, or for something to compute.
+    return {"PATCH": 428, "POST": 400}.get(method, 200)
 
 
 ACTORS = [role.key for role in roles.ROLES] + ["ana", "no_role", "stranger"]

@@ -37,7 +37,8 @@ class Command(BaseCommand):
         refuse_taken(port)
         try:
             call_command("migrate", verbosity=0)
-            call_command("load_measures", stdout=self.stderr)
+            call_command("load_measures", stdout=StringIO())
+            call_command("load_star_reference", stdout=StringIO())
             if options["demo"]:
                 call_command("load_demo", if_empty=True, stdout=StringIO())
             self.greet(port)
