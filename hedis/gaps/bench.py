@@ -12,7 +12,7 @@ from hedis.accounts.models import User
 from hedis.accounts.roles import QUALITY_DIRECTOR
 from hedis.gaps import finding
 from hedis.gaps.models import FindingRun, Gap
-from hedis.lib.commands import SaysNo
+from hedis.lib.commands import Refused
 
 ROUNDS = 15
 PAGE = """
@@ -37,7 +37,7 @@ def newest_run() -> FindingRun:
     """The run the benches repeat or read."""
     run = FindingRun.objects.order_by("-year", "-id").first()
     if run is None:
-        raise SaysNo("there are no gaps to measure with: run `make demo` first")
+        raise Refused("there are no gaps to measure with: run `make demo` first")
     return run
 
 
@@ -46,13 +46,13 @@ def gap_list() -> dict[str, Any]:
     year = newest_run().year
     director = User.objects.filter(groups__name=QUALITY_DIRECTOR.name, is_active=True).first()
     if director is None:
-        raise SaysNo("there is no quality director to ask as: run `make demo` first")
+        raise Refused("there is no quality director to ask as: run `make demo` first")
     client = Client(HTTP_HOST="localhost")
 
     def ask() -> None:
         answer = client.get("/api/v1/gaps/", {"year": year, "page_size": 50}, secure=True)
         if answer.status_code != 200:
-            raise SaysNo(f"the gap list answered {answer.status_code}")
+            raise Refused(f"the gap list answered {answer.status_code}")
 
     def bare() -> None:
         with connection.cursor() as cursor:

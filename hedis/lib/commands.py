@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 
-class SaysNo(CommandError):
+class Refused(CommandError):
     """The data or the check says no (exit 1). `facts` joins the JSON answer, naming what and where."""
 
     def __init__(self, message: str, **facts: Any) -> None:
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object to stdout and nothing else")
 
     def run(self, **options: Any) -> dict[str, Any]:
-        """Do the work; returns the answer. Raises SaysNo or WrongUse."""
+        """Do the work; returns the answer. Raises Refused or WrongUse."""
         raise AssertionError("a command says what it does in run()")
 
     def show(self, answer: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         as_json = options.pop("json")
         try:
             answer = self.run(**options)
-        except SaysNo as refusal:
+        except Refused as refusal:
             if as_json:
                 self.stdout.write(json.dumps({"error": str(refusal), **refusal.facts}, default=str))
             raise

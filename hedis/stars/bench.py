@@ -5,7 +5,7 @@ from typing import Any
 
 from hedis.engine.rating import Contract, rate
 from hedis.engine.rating_year import Disaster, RatedAs
-from hedis.lib.commands import SaysNo
+from hedis.lib.commands import Refused
 from hedis.stars import years
 from hedis.stars.models import PublishedContract, PublishedStar, Release
 
@@ -14,7 +14,7 @@ def stars() -> dict[str, Any]:
     """All contracts of the newest loaded release rated from their measure stars: CPU seconds, contracts a second."""
     release = Release.objects.current().order_by("-star_year").first()
     if release is None:
-        raise SaysNo("no published tables are loaded: run `manage.py load_star_tables --year Y DIR` first")
+        raise Refused("no published tables are loaded: run `manage.py load_star_tables --year Y DIR` first")
     year, contracts = years.star_year(release.star_year), engine_contracts(release)
     started = time.process_time()
     results = [rate(contract, year) for contract in contracts]

@@ -14,7 +14,7 @@ from hedis.accounts.models import User
 from hedis.accounts.roles import ROLES
 from hedis.demo import loading
 from hedis.gaps.models import Gap, Work
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import Contract, Member
 from hedis.stars.models import Rating
 
@@ -51,7 +51,7 @@ def test_one_command_gives_a_plan_people_can_work_in(own_data_dir: Path) -> None
     assert Event.objects.filter(action="claims.imported").count() == 1
 
     # Members already there: never a demo plan on top of real ones.
-    with pytest.raises(SaysNo, match="members already"):
+    with pytest.raises(Refused, match="members already"):
         load_demo(members=10)
     assert load_demo(members=10, if_empty=True)["loaded"] is False
     assert Member.objects.count() == 300

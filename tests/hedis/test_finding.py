@@ -19,7 +19,7 @@ from hedis.engine.measure import AnyOf
 from hedis.evidence import warehouse
 from hedis.gaps import finding, workflow
 from hedis.gaps.models import Gap, MeasureCount, Status, Transition, Work
-from hedis.lib.commands import SaysNo
+from hedis.lib.commands import Refused
 from hedis.measures import loading
 from hedis.measures.definitions import DEFINITIONS
 from hedis.measures.definitions.col import COLONOSCOPY, COLORECTAL_CANCER, FOBT, TOTAL_COLECTOMY
@@ -294,5 +294,5 @@ def test_unknown_members_and_contracts_are_told_and_nothing_is_stored(plan: Plan
 
 
 def test_the_command_says_what_to_do_before_the_first_import(db: None, own_data_dir: Path) -> None:
-    with pytest.raises(SaysNo, match="import_claims"):
+    with pytest.raises(Refused, match="import_claims"):
         call_command("find_gaps", year=YEAR)

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from audit import ledger
 from audit.models import Event
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.members.pseudonyms import pseudonym
 
 
@@ -51,7 +51,7 @@ def test_the_export_is_on_the_ledger_without_any_id(db: None, tmp_path: Path) ->
 def test_an_existing_file_is_never_written_over(db: None, tmp_path: Path) -> None:
     target = tmp_path / "there.csv"
     target.write_text("keep me", encoding="utf-8")
-    with pytest.raises(SaysNo, match="exists already"):
+    with pytest.raises(Refused, match="exists already"):
         call_command("hash_ids", str(ids_file(tmp_path, "A-1")), "--out", str(target))
     assert target.read_text(encoding="utf-8") == "keep me"
     assert not Event.objects.exists()
@@ -64,10 +64,10 @@ def test_without_a_ledger_line_there_is_no_file(db: None, tmp_path: Path) -> Non
 
 
 def test_a_file_without_the_column_is_refused_and_a_missing_file_is_wrong_use(db: None, tmp_path: Path) -> None:
-    with pytest.raises(SaysNo, match=r"ids\.csv, row 1, person_id: the column is missing"):
+    with pytest.raises(Refused, match=r"ids\.csv, row 1, person_id: the column is missing"):
         call_command("hash_ids", str(ids_file(tmp_path, "A-1", column="who")))
     with pytest.raises(WrongUse):
         call_command("hash_ids", str(tmp_path / "nowhere.csv"))
     (tmp_path / "ids.csv").write_bytes("person_id\nZoë\n".encode("latin-1"))
-    with pytest.raises(SaysNo, match="is not UTF-8"):
+    with pytest.raises(Refused, match="is not UTF-8"):
         call_command("hash_ids", str(tmp_path / "ids.csv"))

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from hedis.evidence import importing, warehouse
 from hedis.evidence.models import ImportBatch
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import Contract, Member
 from tests.hedis.claims_folder import OTHER, SECRETS, as_parquet, plan, write
 
@@ -293,7 +293,7 @@ def test_the_command_says_no_as_json_with_file_row_field_and_reason(db: None, tm
     folder = write(tmp_path / "in", plan())
     spoil_text("eligibility.csv", lambda text: text.replace("birth_date", "birthday", 1))(folder)
     out = StringIO()
-    with pytest.raises(SaysNo) as refusal:
+    with pytest.raises(Refused) as refusal:
         call_command("import_claims", str(folder), "--json", stdout=out)
     answer = json.loads(out.getvalue())
     assert answer["error"] == "eligibility.csv, row 1, birth_date: the required column is missing"

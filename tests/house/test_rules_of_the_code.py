@@ -38,6 +38,10 @@ VERBS = [
     "hedis/gaps/finding.py",
     "hedis/measures/loading.py",
     "hedis/evidence/importing.py",
+    "hedis/stars/loading.py",
+    "hedis/stars/rating.py",
+    "hedis/stars/scores.py",
+    "hedis/stars/snapshots.py",
 ]
 
 

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from hedis.demo import loading
 from hedis.demo.plan import write_plan
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 
 
 class Command(BaseCommand):
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         except loading.AlreadyLoaded as reason:
             if options["if_empty"]:
                 return {"loaded": False, "reason": str(reason)}
-            raise SaysNo(str(reason)) from reason
+            raise Refused(str(reason)) from reason
 
     def show(self, answer: dict[str, Any]) -> None:
         if answer.get("people"):

@@ -16,7 +16,7 @@ from django.db import connection
 from hedis.demo import loading
 from hedis.lib import postgres
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 
 HOST = "127.0.0.1"
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         finally:
             stop_idle_database()
         if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
-            raise SaysNo(f"gunicorn ended with code {code}")
+            raise Refused(f"gunicorn ended with code {code}")
         return {"served": f"http://{HOST}:{port}/"}
 
     def greet(self, port: int) -> None:
@@ -84,7 +84,7 @@ def refuse_taken(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise SaysNo(
+            raise Refused(
                 f"Port {port} cannot be used ({error.strerror}). Choose another: make run PORT={port + 1}"
             ) from error
 

@@ -11,7 +11,7 @@ from hedis.accounts.roles import ROLES
 from hedis.gaps import workflow
 from hedis.gaps.models import Work
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo
+from hedis.lib.commands import Refused
 from hedis.measures import portfolio
 
 NOTE = "<!-- Written by `manage.py write_docs`; change the code, not this page. -->"
@@ -100,5 +100,5 @@ class Command(BaseCommand):
                     folder.mkdir(parents=True, exist_ok=True)
                     file.write_text(text, encoding="utf-8")
         if options["check"] and stale:
-            raise SaysNo(f"stale pages, run make docs: {', '.join(stale)}")
+            raise Refused(f"stale pages, run make docs: {', '.join(stale)}")
         return {"written" if not options["check"] else "stale": stale}

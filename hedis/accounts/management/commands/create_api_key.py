@@ -28,13 +28,13 @@ class Command(commands.Command):
             raise commands.WrongUse("--name: say in 1 to 80 characters what will use the key")
         user = User.objects.filter(username=options["username"]).first()
         if user is None:
-            raise commands.SaysNo(f"there is no account {options['username']}", field="username")
+            raise commands.Refused(f"there is no account {options['username']}", field="username")
         try:
             key, secret = keys.create(
                 user, name=name, days=options["days"], read_only=not options["write"], by="system"
             )
         except keys.UnfitOwner as refusal:
-            raise commands.SaysNo(str(refusal), field="username") from refusal
+            raise commands.Refused(str(refusal), field="username") from refusal
         except keys.UnusableTerm as refusal:
             raise commands.WrongUse(f"--days: {refusal}") from refusal
         return {

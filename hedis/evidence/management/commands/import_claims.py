@@ -14,7 +14,7 @@ from hedis.evidence.importing import ImportRefused, ImportRunning, import_tuva
 from hedis.evidence.sources.loading import Progress as Watch
 from hedis.evidence.warehouse import NoWarehouse
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 
 
 class Command(BaseCommand):
@@ -33,12 +33,12 @@ class Command(BaseCommand):
             try:
                 done = import_tuva(directory, progress=watch, by=options["by"])
             except ImportRefused as refusal:
-                raise SaysNo(
+                raise Refused(
                     str(refusal), file=refusal.file, row=refusal.row, field=refusal.field, reason=refusal.reason,
                     quarantine=refusal.quarantine,
                 ) from refusal  # fmt: skip
             except (ImportRunning, NoWarehouse) as refusal:
-                raise SaysNo(str(refusal)) from refusal
+                raise Refused(str(refusal)) from refusal
         for message in done.messages:
             self.say(message)
         if not done.changed:

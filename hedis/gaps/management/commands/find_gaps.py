@@ -10,7 +10,7 @@ from django.utils import timezone
 from hedis.evidence.warehouse import NoWarehouse
 from hedis.gaps import finding
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.measures import loading
 
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         try:
             found = finding.find(options["year"], as_of=as_of, scope=scope, by="find_gaps")
         except (NoWarehouse, finding.NotInWarehouse, ValueError) as error:
-            raise SaysNo(str(error)) from error
+            raise Refused(str(error)) from error
         return {
             "year": options["year"],
             "as_of": as_of,

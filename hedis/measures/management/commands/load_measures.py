@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from hedis.engine.codes import CodeError
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo
+from hedis.lib.commands import Refused
 from hedis.measures import loading, portfolio, value_sets
 
 
@@ -26,5 +26,5 @@ class Command(BaseCommand):
                 return {"measures": len(portfolio.read()), "codes": len(value_sets.known(loading.own_lists()))}
             loaded = loading.load(today=timezone.localdate(), by="load_measures")
         except (portfolio.PortfolioError, CodeError) as error:
-            raise SaysNo(str(error)) from error
+            raise Refused(str(error)) from error
         return {"measures": loaded.measures, "years": loaded.years, "changed": loaded.changed}

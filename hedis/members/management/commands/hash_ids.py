@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.members.identifying import CrosswalkRefused, write_crosswalk
 
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         try:
             done = write_crosswalk(source, target, column=options["column"], by=options["by"])
         except CrosswalkRefused as refusal:
-            raise SaysNo(str(refusal)) from refusal
+            raise Refused(str(refusal)) from refusal
         for row, reason in done.unusable:
             self.say(f"{source.name}, row {row}, {options['column']}: {reason}")
         self.say(f"{done.file} names every member in it. Keep it on the plan's side, and delete it after use.")

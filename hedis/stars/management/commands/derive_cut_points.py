@@ -13,7 +13,7 @@ from django.core.management.base import CommandParser
 
 from hedis.engine.rating_year import CutPoints
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.lib.csvfile import lines
 from hedis.stars import clustering, verification, years
 from hedis.stars.published import PublishedError
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         except years.UnknownStarYear as error:
             raise WrongUse(str(error)) from error
         except PublishedError as error:
-            raise SaysNo(str(error)) from error
+            raise Refused(str(error)) from error
         found = list(clustering.derive(release, before, seed=options["seed"], forecast=options["forecast"]))
         if options["csv"]:
             rows = [row for one in found for row in csv_rows(one)]

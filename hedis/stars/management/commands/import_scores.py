@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.stars import scores
 
 
@@ -31,5 +31,5 @@ class Command(BaseCommand):
         try:
             imported = scores.import_file(options["file"], options["year"], by="import_scores")
         except scores.UnusableFile as error:
-            raise SaysNo(str(error), errors=error.errors) from error
+            raise Refused(str(error), errors=error.errors) from error
         return {"year": options["year"], **asdict(imported)}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo
+from hedis.lib.commands import Refused
 from hedis.stars import loading, years
 
 
@@ -16,5 +16,5 @@ class Command(BaseCommand):
         try:
             loaded = loading.load_reference(by="load_star_reference")
         except years.ReferenceError as error:
-            raise SaysNo(str(error)) from error
+            raise Refused(str(error)) from error
         return {"star_years": list(loaded.years), "changed": list(loaded.changed)}

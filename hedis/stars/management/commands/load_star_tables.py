@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.stars import loading, years
 from hedis.stars.published import PublishedError
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         except years.UnknownStarYear as error:
             raise WrongUse(str(error)) from error
         except PublishedError as error:
-            raise SaysNo(str(error)) from error
+            raise Refused(str(error)) from error
         release = loaded.release
         return {
             "year": year,

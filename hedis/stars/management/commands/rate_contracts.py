@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import Contract
 from hedis.stars import rating, years
 from hedis.stars.models import Rating
@@ -48,7 +48,7 @@ class Command(BaseCommand):
                 not_rated[contract.number] = str(reason)
         answer = {"year": year, "ratings": ratings, "not_rated": not_rated}
         if not ratings:
-            raise SaysNo("; ".join(not_rated.values()) or "there are no contracts", **answer)
+            raise Refused("; ".join(not_rated.values()) or "there are no contracts", **answer)
         return answer
 
     def show(self, answer: dict[str, Any]) -> None:

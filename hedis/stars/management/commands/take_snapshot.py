@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.stars import rating, snapshots
 
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             taken = snapshots.take(as_of=as_of, by="take_snapshot")
         except (snapshots.NothingToFreeze, rating.DataIsNewer) as reason:
-            raise SaysNo(str(reason)) from reason
+            raise Refused(str(reason)) from reason
         before = snapshots.year_before(taken)
         return {
             "id": taken.pk,

@@ -13,7 +13,7 @@ from django.core.management.base import CommandParser
 
 from hedis.engine.rating_year import NotInThisYear
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import SaysNo, WrongUse
+from hedis.lib.commands import Refused, WrongUse
 from hedis.lib.csvfile import lines
 from hedis.stars import verification, years
 from hedis.stars.published import PublishedError
@@ -45,14 +45,14 @@ class Command(BaseCommand):
         except years.UnknownStarYear as error:
             raise WrongUse(str(error)) from error
         except (PublishedError, NotInThisYear) as error:
-            raise SaysNo(str(error)) from error
+            raise Refused(str(error)) from error
         if not release.adjustments:
             self.say(f"No CAI table in {folder} and none of our own for {year}: ratings are without the adjustment.")
         path = options["differences"] or settings.DATA_DIR / "stars" / f"differences_{year}.csv"
         answer = answer_of(findings, write(findings, path))
         if not findings.all_explained:
             unexplained = sum(not difference.explanation for difference in findings.differences)
-            raise SaysNo("\n".join((*words(answer), f"{unexplained} differences nothing explains")), **answer)
+            raise Refused("\n".join((*words(answer), f"{unexplained} differences nothing explains")), **answer)
         return answer
 
     def show(self, answer: dict[str, Any]) -> None:
