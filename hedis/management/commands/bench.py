@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from django.utils.module_loading import import_string
 
 from hedis.lib.commands import Command as BaseCommand
-from hedis.lib.commands import WrongUse
+from hedis.lib.commands import Refused, WrongUse
 
 
 class Command(BaseCommand):
@@ -27,7 +27,13 @@ class Command(BaseCommand):
         answers = {}
         for name in names:
             bench: Callable[[], dict[str, Any]] = import_string(settings.BENCHES[name])
-            answers[name] = bench()
+            try:
+                answers[name] = bench()
+            except Refused as reason:
+                # One that lacks its data must not keep the others from being measured, unless it was asked for.
+                if options["names"]:
+                    raise
+                answers[name] = {"not measured": str(reason)}
         return answers
 
     def show(self, answer: dict[str, Any]) -> None:
