@@ -18,10 +18,6 @@ class EventQuerySet(models.QuerySet["Event"]):
         """Events that changed or showed this member."""
         return self.filter(id__in=Subject.objects.filter(member_pseudonym=pseudonym).values("event_id"))
 
-    def about(self, object_type: str, object_id: object) -> "EventQuerySet":
-        """Events on one object, newest last."""
-        return self.filter(object_type=object_type, object_id=str(object_id)).order_by("occurred_at", "id")
-
     def between(self, start: datetime, end: datetime) -> "EventQuerySet":
         """Events in a half-open span of time; lets PostgreSQL skip the other months."""
         return self.filter(occurred_at__gte=start, occurred_at__lt=end)

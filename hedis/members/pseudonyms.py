@@ -8,7 +8,6 @@ or in an error.
 import hashlib
 import hmac
 import unicodedata
-from collections.abc import Iterable
 
 from django.conf import settings
 
@@ -52,9 +51,3 @@ def keyed_hash(purpose: str, text: str) -> str:
     """HMAC-SHA-256 with the plan's key; `purpose` keeps one purpose's values from matching another's."""
     message = "\x1f".join([str(settings.PSEUDONYM_KEY_VERSION), settings.PSEUDONYM_TENANT, purpose, text])
     return hmac.new(settings.PSEUDONYM_KEY.encode(), message.encode(), hashlib.sha256).hexdigest()
-
-
-def crosswalk(plan_ids: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Pairs of id and pseudonym, for the plan's own side of the house only."""
-    for plan_id in plan_ids:
-        yield plan_id, pseudonym(plan_id)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hedis.members.pseudonyms import UnusableId, crosswalk, normalise, pseudonym, record_key
+from hedis.members.pseudonyms import UnusableId, normalise, pseudonym, record_key
 
 SPELLINGS = ["1EG4-TE5-MK73", "1eg4te5mk73", " 1EG4 TE5 MK73 ", "1EG4–TE5–MK73", "1EG4—TE5MK73", "１ＥＧ４-TE5-MK73"]
 PLAIN = st.text(
@@ -73,7 +73,3 @@ def test_a_record_key_keeps_its_parts_apart_and_is_no_pseudonym() -> None:
     assert record_key("s", "a", "bc") != record_key("s", "ab", "c")
     assert record_key("s", "A1") != pseudonym("A1")[:32]
     assert re.fullmatch("[0-9a-f]{32}", record_key("s", "A1"))
-
-
-def test_the_crosswalk_pairs_each_id_with_its_pseudonym() -> None:
-    assert list(crosswalk(["a", "b"])) == [("a", pseudonym("a")), ("b", pseudonym("b"))]
