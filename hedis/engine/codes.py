@@ -1,7 +1,8 @@
 """Value sets and codes: reading the files, normalising codes, and which evidence routes they leave switched on.
 
 A value-set file is CSV with the columns value_set, code_system, code, display, valid_from_year, valid_to_year
-(both years are measurement years; empty means no bound). Packaged files hold free code systems only; a plan's
+(both years are measurement years; empty means no bound) and ingredient (drug lists: one row per target ingredient
+of the product; empty elsewhere). Packaged files hold free code systems only; a plan's
 licensed lists (CPT, SNOMED CT, …) come in the same shape from the plan's own files.
 """
 
@@ -19,10 +20,10 @@ import pyarrow as pa
 
 from hedis.engine.measure import Definition, Events, nodes
 
-COLUMNS = ("value_set", "code_system", "code", "display", "valid_from_year", "valid_to_year")
+COLUMNS = ("value_set", "code_system", "code", "display", "valid_from_year", "valid_to_year", "ingredient")
 _NDC_SEGMENTS = (5, 4, 2)
 _UNDOTTED = frozenset({"icd-10-cm", "icd-10-pcs"})
-SCHEMA = ibis.schema({"value_set": "string", "code_system": "string", "code": "string"})
+SCHEMA = ibis.schema({"value_set": "string", "code_system": "string", "code": "string", "ingredient": "string"})
 
 
 class CodeError(ValueError):
@@ -31,7 +32,7 @@ class CodeError(ValueError):
 
 @dataclass(frozen=True, order=True)
 class ValueSetCode:
-    """One code of one value set, with the measurement years it is valid for."""
+    """One code of one value set, with the measurement years it is valid for; of a drug, one target ingredient."""
 
     value_set: str
     code_system: str
@@ -39,6 +40,7 @@ class ValueSetCode:
     display: str = ""
     valid_from_year: int | None = None
     valid_to_year: int | None = None
+    ingredient: str = ""
 
     def valid_in(self, year: int) -> bool:
         """Whether the code counts for measurement year `year`."""
@@ -92,7 +94,8 @@ def read_value_sets(files: Iterable[Path]) -> tuple[ValueSetCode, ...]:
 
 
 def _sort_key(row: ValueSetCode) -> tuple[str, ...]:
-    return (row.value_set, row.code_system, row.code, str(row.valid_from_year), str(row.valid_to_year), row.display)
+    return (row.value_set, row.code_system, row.code, str(row.valid_from_year), str(row.valid_to_year), row.display,
+            row.ingredient)  # fmt: skip
 
 
 def _read_file(file: Path) -> list[ValueSetCode]:
@@ -114,8 +117,9 @@ def _read_row(file: str, number: int, row: dict[str, str | None]) -> ValueSetCod
         code = normalise_code(system, row["code"] or "")
     except CodeError as error:
         raise CodeError(f"{file}, row {number}, {error}") from error
-    first, last = (_year(file, number, column, row.get(column)) for column in COLUMNS[4:])
-    return ValueSetCode(name, system, code, (row.get("display") or "").strip(), first, last)
+    first, last = (_year(file, number, column, row.get(column)) for column in ("valid_from_year", "valid_to_year"))
+    ingredient = (row.get("ingredient") or "").strip().lower()
+    return ValueSetCode(name, system, code, (row.get("display") or "").strip(), first, last, ingredient)
 
 
 def _year(file: str, number: int, column: str, text: str | None) -> int | None:
@@ -128,8 +132,9 @@ def _year(file: str, number: int, column: str, text: str | None) -> int | None:
 
 
 def as_table(rows: Iterable[ValueSetCode], year: int) -> ibis.Table:
-    """The codes valid in measurement year `year` as the `value_set` table (value_set, code_system, code)."""
-    found = sorted({(row.value_set, row.code_system, row.code) for row in rows if row.valid_in(year)})
+    """The codes valid in measurement year `year` as the `value_set` table: value_set, code_system, code, ingredient
+    ('' where none; a combination has a row per target ingredient)."""
+    found = sorted({(row.value_set, row.code_system, row.code, row.ingredient) for row in rows if row.valid_in(year)})
     rows_found = [dict(zip(SCHEMA.names, row, strict=True)) for row in found]
     return ibis.memtable(pa.Table.from_pylist(rows_found, schema=SCHEMA.to_pyarrow()))
 

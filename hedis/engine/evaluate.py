@@ -86,8 +86,10 @@ def initial_population(definition: Definition, tables: Tables, period: Period, a
     people = people.filter(_within(people.age, definition.band(period)))
     if definition.sexes:
         people = people.filter(people.sex.isin(definition.sexes))
-    enrolled = continuously_enrolled(tables.enrolment, definition.enrolment, period, as_of)
-    return people.select("member", "age").semi_join(enrolled, "member")
+    people = people.select("member", "age")
+    if definition.enrolment is None:
+        return people
+    return people.semi_join(continuously_enrolled(tables.enrolment, definition.enrolment, period, as_of), "member")
 
 
 def _with_denominator_event(definition: Definition, people: ibis.Table, context: Context) -> ibis.Table:

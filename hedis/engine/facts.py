@@ -23,13 +23,13 @@ SOURCE_WORDS = (
 
 FACT = (
     "member", "kind", "code_system", "code", "start_date", "end_date",
-    "record", "line", "source", "received_date", "number", "text",
+    "record", "line", "source", "received_date", "number", "text", "value_code", "qualifier", "status", "encounter",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The warehouse's four tables (docs/warehouse.md) and `value_set` (value_set, code_system, code)."""
+    """The warehouse's four tables (docs/warehouse.md) and `value_set` (see `codes.as_table`)."""
 
     member: ibis.Table
     enrolment: ibis.Table
@@ -53,14 +53,16 @@ def coded_facts(
 ) -> ibis.Table:
     """One row per fact and value set it belongs to.
 
-    Columns: member, kind, value_set, start_date, end_date, number, text, record, line, source, supplemental.
+    Columns: member, kind, value_set, start_date, end_date, number, text, value_code, qualifier, status, encounter,
+    record, line, source, supplemental.
     A fact is known when it happened and was received on or before `as_of`.
     """
     wanted = tables.value_set.filter(tables.value_set.value_set.isin(sorted(value_sets_used(definition))))
+    wanted = wanted.select("value_set", "code_system", "code").distinct()
     facts = _known(_events(tables.event), period, as_of)
     if any("dispensing" in node.kinds for node in nodes(definition) if isinstance(node, Events)):
         facts = ibis.union(facts, _known(_fills(tables.dispensing), period, as_of))
-    facts = facts.semi_join(members, "member").inner_join(wanted.distinct(), ["code_system", "code"])
+    facts = facts.semi_join(members, "member").inner_join(wanted, ["code_system", "code"])
     return facts.mutate(supplemental=facts.source.isin(SUPPLEMENTAL_SOURCES)).drop("code_system", "code")
 
 
@@ -75,19 +77,25 @@ def _events(event: ibis.Table) -> ibis.Table:
 
 
 def _fills(dispensing: ibis.Table) -> ibis.Table:
+    none = ibis.null("string")
+    by_ndc = dispensing.ndc.notnull()
     return dispensing.select(
         "member",
         "record",
         "source",
         "received_date",
         kind=ibis.literal("dispensing"),
-        code_system=ibis.literal("ndc"),
-        code=dispensing.ndc,
+        code_system=ibis.ifelse(by_ndc, "ndc", "rxnorm"),
+        code=ibis.ifelse(by_ndc, dispensing.ndc, dispensing.rxnorm),
         start_date=dispensing.dispensing_date,
         end_date=dispensing.dispensing_date,
         line=dispensing.line.cast("int64"),
         number=dispensing.days_supply.cast("float64"),
-        text=ibis.null("string"),
+        text=none,
+        value_code=none,
+        qualifier=none,
+        status=none,
+        encounter=none,
     ).select(*FACT)
 
 

@@ -44,6 +44,20 @@ class Status(StrEnum):
     NOT_APPLICABLE = "not-applicable"
 
 
+class Dates(StrEnum):
+    """Which days of a fact must lie in the window for the fact to count."""
+
+    START = "starts"
+    END = "ends"
+    WITHIN = "lies within"
+    OVERLAP = "overlaps"
+    OVERLAP_FROM_BEFORE = "overlaps, begun before"
+
+
+ORDERS = ("order", "device-order", "medication-order")
+"""Warehouse kinds that say what was asked for, not what was done."""
+
+
 @dataclass(frozen=True)
 class Events:
     """Coded facts of one sort: claims lines, diagnoses, results, fills.
@@ -51,10 +65,16 @@ class Events:
     name            as a sentence uses it: "colonoscopy"
     value_sets      any code of any of these sets selects the fact
     window          the days that count
-    kinds           warehouse kinds (`diagnosis`, `lab`, `dispensing`, …); empty means any
+    dates           which days of the fact must lie in the window
+    kinds           warehouse kinds (`diagnosis`, `lab`, `dispensing`, …); empty means any but `ORDERS`
+    statuses        only facts their source calls one of these (`finished`, `final`, …); empty means any
+    has_value       only facts with a result: a number, text or a code
+    with_value      only facts whose coded result is in one of these value sets
+    qualified_by    only facts whose qualifier (side of the body, discharge disposition) is in one of these value sets
     on_same_claim   only facts whose claim also carries one of these
     not_on_same_claim  only facts whose claim carries none of these
     not_during      only facts on a day none of these covers (from start to end date)
+    kept_in_encounter  a fact that `not_during` would drop stays where it was recorded in one of these encounters
     from_denominator_event  only facts on or after the day the member met the denominator event
     needs           vocabularies the route would need in full (`hcpcs-ii`, `cpt`, …), so that the product can
                     say which part of a route is off while a licensed list is not loaded
@@ -64,9 +84,15 @@ class Events:
     value_sets: tuple[str, ...]
     window: Window = MEASUREMENT_YEAR
     kinds: tuple[str, ...] = ()
+    dates: Dates = Dates.START
+    statuses: tuple[str, ...] = ()
+    has_value: bool = False
+    with_value: tuple[str, ...] = ()
+    qualified_by: tuple[str, ...] = ()
     on_same_claim: Events | None = None
     not_on_same_claim: Events | None = None
     not_during: Events | None = None
+    kept_in_encounter: Events | None = None
     from_denominator_event: bool = False
     needs: tuple[str, ...] = ()
 
@@ -92,6 +118,38 @@ class CountDates(Condition):
 
     events: Events
     at_least: int
+
+
+@dataclass(frozen=True)
+class WithinDays(Condition):
+    """One of `first` and one of `second` at most `days` days apart. Finding: the later day of the latest pair."""
+
+    name: str
+    first: Events
+    second: Events
+    days: int
+
+
+@dataclass(frozen=True)
+class LatestValue(Condition):
+    """The coded result of the last of these events (by end date) is in one of the value sets."""
+
+    events: Events
+    value_sets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DaysCovered(Condition):
+    """The member has medication on hand on at least `percent` of the days of the treatment period.
+
+    `fills`: the drug class. Overlapping supply of one target ingredient shifts forward; other ingredients do not.
+    `stays`: days in hospital or skilled nursing facility, which leave the period and shift the supply.
+    """
+
+    name: str
+    fills: Events
+    stays: Events
+    percent: int = 80
 
 
 @dataclass(frozen=True)
@@ -196,9 +254,16 @@ class Died(Condition):
     window: Window = MEASUREMENT_YEAR
 
 
+class AgeOn(StrEnum):
+    """The day of the period that ages are told on."""
+
+    START = "start"
+    END = "end"
+
+
 @dataclass(frozen=True)
 class AgeBand:
-    """Ages `low` to `high` at the end of the period, both inclusive, from measurement year `from_year` on."""
+    """Ages `low` to `high` on the definition's `age_on`, both inclusive, from measurement year `from_year` on."""
 
     from_year: int
     low: int
@@ -242,8 +307,9 @@ class Definition:
     `ages` decide the eligible population; `star_ages` the part of it the Star measure counts, where CMS adopts
     a change of age later than the steward (empty: the same). `inverse`: the steward publishes the complement
     (poor control); this definition counts the good outcome. `reversible`: the last result of the period
-    decides, so a closed gap can open again. `exclusions` are listed in the order they are reported. An empty
-    `checker` means that nobody but the author has checked the definition yet.
+    decides, so a closed gap can open again. `enrolment` None: nobody asks for enrolment (the eCQM form of a
+    measure, whose eligible population are people with a visit). `exclusions` are listed in the order they are
+    reported. An empty `checker` means that nobody but the author has checked the definition yet.
     """
 
     code: str
@@ -257,11 +323,12 @@ class Definition:
     review_date: dt.date
     sources: tuple[Source, ...]
     ages: tuple[AgeBand, ...]
-    enrolment: ContinuousEnrolment
+    enrolment: ContinuousEnrolment | None
     numerator: Condition
     exclusions: tuple[Exclusion, ...]
     denominator_event: Condition | None = None
     sexes: tuple[str, ...] = ()
+    age_on: AgeOn = AgeOn.END
     star_ages: tuple[AgeBand, ...] = ()
     inverse: bool = False
     reversible: bool = False
@@ -299,3 +366,10 @@ def value_sets_used(tree: object) -> frozenset[str]:
     """Names of all value sets a definition, or any part of one, refers to."""
     events = {name for node in nodes(tree) if isinstance(node, Events) for name in node.value_sets}
     return frozenset(events | {node.value_set for node in nodes(tree) if isinstance(node, CodedResult)})
+
+
+def result_value_sets_used(tree: object) -> frozenset[str]:
+    """Names of the value sets that coded results and qualifiers are looked up in."""
+    events = [node for node in nodes(tree) if isinstance(node, Events)]
+    latest = {name for node in nodes(tree) if isinstance(node, LatestValue) for name in node.value_sets}
+    return frozenset(latest | {name for each in events for name in (*each.with_value, *each.qualified_by)})

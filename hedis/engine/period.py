@@ -49,17 +49,22 @@ class Window:
     """Dates relative to a measurement period, both ends inclusive.
 
     `years_back`: the window begins that many years before the period starts; None means any time before.
+    `from_month_day`: it begins on that day of the year it would begin in (the mammogram rule: 1 October).
     `until_years_back`: it ends that many years before the period ends.
     `until_month_day`: it ends on that day of the year it would end in (the hypertension rule: 30 June).
     """
 
     years_back: int | None = 0
+    from_month_day: tuple[int, int] | None = None
     until_years_back: int = 0
     until_month_day: tuple[int, int] | None = None
 
     def first_date(self, period: Period) -> dt.date | None:
         """First day of the window, None where it is open."""
-        return None if self.years_back is None else years_before(period.start, self.years_back)
+        if self.years_back is None:
+            return None
+        start = years_before(period.start, self.years_back)
+        return start.replace(month=self.from_month_day[0], day=self.from_month_day[1]) if self.from_month_day else start
 
     def last_date(self, period: Period) -> dt.date:
         """Last day of the window."""

@@ -21,12 +21,13 @@ SCHEMA: dict[str, dict[str, str]] = {
     },
     "event": {
         "member": "VARCHAR", "kind": "VARCHAR", "code_system": "VARCHAR", "code": "VARCHAR", "start_date": "DATE",
-        "end_date": "DATE", "value_number": "DOUBLE", "value_text": "VARCHAR", "unit": "VARCHAR",
+        "end_date": "DATE", "value_number": "DOUBLE", "value_text": "VARCHAR", "value_code": "VARCHAR",
+        "unit": "VARCHAR", "qualifier": "VARCHAR", "status": "VARCHAR", "encounter": "VARCHAR",
         "claim_type": "VARCHAR", "record": "VARCHAR", "line": "INTEGER", "source": "VARCHAR",
         "data_source": "VARCHAR", "received_date": "DATE",
     },
     "dispensing": {
-        "member": "VARCHAR", "dispensing_date": "DATE", "ndc": "VARCHAR", "days_supply": "INTEGER",
+        "member": "VARCHAR", "dispensing_date": "DATE", "ndc": "VARCHAR", "rxnorm": "VARCHAR", "days_supply": "INTEGER",
         "quantity": "DOUBLE", "record": "VARCHAR", "line": "INTEGER", "source": "VARCHAR",
         "data_source": "VARCHAR", "received_date": "DATE",
     },
@@ -70,10 +71,12 @@ def connect(generation: str | None = None) -> Warehouse:
 
 
 def relation(root: Path | None, table: str, columns: dict[str, str]) -> str:
-    """SQL that reads a table's files with exactly these columns; no row where it has no file yet."""
+    """SQL that reads a table's files with exactly these columns; no row where it has no file yet, and null where a
+    file was written before the column was thought of."""
     files = sorted((root / table).rglob("*.parquet")) if root else []
+    empty = f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in columns.items())} WHERE false"
     if not files:
-        empty = ", ".join(f"NULL::{kind} AS {name}" for name, kind in columns.items())
-        return f"SELECT {empty} WHERE false"
+        return empty
     names = ", ".join(f"'{str(file).replace(chr(39), chr(39) * 2)}'" for file in files)
-    return f"FROM read_parquet([{names}], hive_partitioning = false) SELECT {', '.join(columns)}"
+    stored = f"FROM read_parquet([{names}], hive_partitioning = false, union_by_name = true)"
+    return f"FROM ({empty} UNION ALL BY NAME {stored}) SELECT {', '.join(columns)}"

@@ -31,12 +31,13 @@ SCHEMAS = {
     },
     "event": {
         "member": "string", "kind": "string", "code_system": "string", "code": "string", "start_date": "date",
-        "end_date": "date", "value_number": "float64", "value_text": "string", "record": "string", "line": "int32",
+        "end_date": "date", "value_number": "float64", "value_text": "string", "value_code": "string",
+        "qualifier": "string", "status": "string", "encounter": "string", "record": "string", "line": "int32",
         "source": "string", "received_date": "date",
     },
     "dispensing": {
-        "member": "string", "dispensing_date": "date", "ndc": "string", "days_supply": "int32", "record": "string",
-        "line": "int32", "source": "string", "received_date": "date",
+        "member": "string", "dispensing_date": "date", "ndc": "string", "rxnorm": "string", "days_supply": "int32",
+        "record": "string", "line": "int32", "source": "string", "received_date": "date",
     },
 }  # fmt: skip
 FULL = "2024-01-01..2026-12-31"

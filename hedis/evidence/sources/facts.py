@@ -106,7 +106,8 @@ FROM (
       AND (coalesce(sum(quantity) OVER fill <= 0, false) OR coalesce(sum(amount) OVER fill <= 0, false)) AS undone
   WINDOW fill AS (PARTITION BY member, record, ndc, dispensing_date)
 )
-SELECT member, dispensing_date, ndc, days_supply, quantity, record, line, 'claim' AS source, data_source, received_date
+SELECT member, dispensing_date, ndc, NULL::VARCHAR AS rxnorm, days_supply, quantity,
+  record, line, 'claim' AS source, data_source, received_date
 WHERE NOT reversal AND NOT undone
 """
 
