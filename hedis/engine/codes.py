@@ -18,7 +18,7 @@ from pathlib import Path
 import ibis
 import pyarrow as pa
 
-from hedis.engine.measure import Definition, Events, nodes
+from hedis.engine.measure import Definition, Events, Result, nodes, result_value_sets_used, value_sets_used
 
 COLUMNS = ("value_set", "code_system", "code", "display", "valid_from_year", "valid_to_year", "ingredient")
 _NDC_SEGMENTS = (5, 4, 2)
@@ -27,7 +27,15 @@ SCHEMA = ibis.schema({"value_set": "string", "code_system": "string", "code": "s
 
 
 class CodeError(ValueError):
-    """A code or a value-set row that cannot be read. The message names file, row, field and reason."""
+    """A code or a value-set row that cannot be read. Names file, row (or place), field and reason."""
+
+    def __init__(self, reason: str, *, field: str = "code", file: str = "", row: int | str = "") -> None:
+        super().__init__(f"{file}, row {row}, {field}: {reason}" if file else f"{field}: {reason}")
+        self.reason, self.field, self.file, self.row = reason, field, file, row
+
+    def at(self, file: str, row: int | str) -> CodeError:
+        """The same refusal with the place it happened at."""
+        return CodeError(self.reason, field=self.field, file=file, row=row)
 
 
 @dataclass(frozen=True, order=True)
@@ -56,7 +64,7 @@ def normalise_code(code_system: str, code: str) -> str:
     """
     text = code.strip().upper()
     if not text:
-        raise CodeError("code: is empty")
+        raise CodeError("is empty")
     if code_system in _UNDOTTED:
         return text.replace(".", "")
     return _normalise_ndc(text) if code_system == "ndc" else text
@@ -68,7 +76,7 @@ def _normalise_ndc(text: str) -> str:
     if len(parts) == len(_NDC_SEGMENTS):
         text = "".join(part.zfill(size) for part, size in zip(parts, _NDC_SEGMENTS, strict=True))
     if not re.fullmatch(r"[0-9]{11}", text):
-        raise CodeError("code: an NDC needs eleven digits, or hyphens that say where to pad")
+        raise CodeError("an NDC needs eleven digits, or hyphens that say where to pad")
     return text
 
 
@@ -90,10 +98,11 @@ def read_value_sets(files: Iterable[Path]) -> tuple[ValueSetCode, ...]:
 
     Raises CodeError naming file, row and field for a missing column, an empty or malformed code, a bad year.
     """
-    return tuple(sorted({row for file in files for row in _read_file(file)}, key=_sort_key))
+    return tuple(sorted({row for file in files for row in _read_file(file)}, key=sort_key))
 
 
-def _sort_key(row: ValueSetCode) -> tuple[str, ...]:
+def sort_key(row: ValueSetCode) -> tuple[str, ...]:
+    """One order of rows, whatever is empty in them."""
     return (row.value_set, row.code_system, row.code, str(row.valid_from_year), str(row.valid_to_year), row.display,
             row.ingredient)  # fmt: skip
 
@@ -103,7 +112,7 @@ def _read_file(file: Path) -> list[ValueSetCode]:
         reader = csv.DictReader(handle)
         missing = [name for name in COLUMNS[:3] if name not in (reader.fieldnames or ())]
         if missing:
-            raise CodeError(f"{file.name}, row 1: column {missing[0]} is missing")
+            raise CodeError("the column is missing", field=missing[0], file=file.name, row=1)
         return [_read_row(file.name, number, row) for number, row in enumerate(reader, start=2)]
 
 
@@ -112,22 +121,23 @@ def _read_row(file: str, number: int, row: dict[str, str | None]) -> ValueSetCod
     system = (row["code_system"] or "").strip().lower()
     for column, value in (("value_set", name), ("code_system", system)):
         if not value:
-            raise CodeError(f"{file}, row {number}, {column}: is empty")
+            raise CodeError("is empty", field=column, file=file, row=number)
     try:
         code = normalise_code(system, row["code"] or "")
+        first, last = (year_of(column, row.get(column) or "") for column in ("valid_from_year", "valid_to_year"))
     except CodeError as error:
-        raise CodeError(f"{file}, row {number}, {error}") from error
-    first, last = (_year(file, number, column, row.get(column)) for column in ("valid_from_year", "valid_to_year"))
+        raise error.at(file, number) from error
     ingredient = (row.get("ingredient") or "").strip().lower()
     return ValueSetCode(name, system, code, (row.get("display") or "").strip(), first, last, ingredient)
 
 
-def _year(file: str, number: int, column: str, text: str | None) -> int | None:
-    cleaned = (text or "").strip()
+def year_of(column: str, text: str) -> int | None:
+    """A measurement year as a file writes it; None where it is empty. Raises CodeError for anything else."""
+    cleaned = text.strip()
     if not cleaned:
         return None
     if not re.fullmatch(r"[0-9]{4}", cleaned):
-        raise CodeError(f"{file}, row {number}, {column}: {cleaned!r} is not a year of four digits")
+        raise CodeError(f"{cleaned!r} is not a year of four digits", field=column)
     return int(cleaned)
 
 
@@ -151,7 +161,8 @@ class RouteState(StrEnum):
 class Route:
     """One evidence route of a definition and what the loaded codes do for it.
 
-    `loaded` counts codes by vocabulary; `absent` names the vocabularies it needs and has no code of.
+    `loaded` counts codes by vocabulary; `absent` names the vocabularies it needs and has no code of, `empty` the
+    value sets that hold no code at all.
     """
 
     part: str
@@ -160,29 +171,53 @@ class Route:
     state: RouteState
     loaded: tuple[tuple[str, int], ...]
     absent: tuple[str, ...]
+    empty: tuple[str, ...]
+
+
+def asked_for(tree: object) -> frozenset[str]:
+    """Every value set a definition, or any part of one, looks codes up in: of facts, of results, of qualifiers."""
+    return value_sets_used(tree) | result_value_sets_used(tree)
+
+
+def counted(rows: Iterable[ValueSetCode], year: int) -> dict[str, dict[str, int]]:
+    """Codes valid in measurement year `year`: by value set, how many of each vocabulary. Empty sets are not in it."""
+    found: dict[str, dict[str, int]] = {}
+    for value_set, system, code in sorted({(r.value_set, r.code_system, r.code) for r in rows if r.valid_in(year)}):
+        by_vocabulary = found.setdefault(value_set, {})
+        key = vocabulary(system, code)
+        by_vocabulary[key] = by_vocabulary.get(key, 0) + 1
+    return found
 
 
 def evidence_routes(definition: Definition, rows: Sequence[ValueSetCode], year: int) -> tuple[Route, ...]:
     """Every evidence route of a definition with its state for measurement year `year`, numerator first."""
-    counts: dict[str, dict[str, int]] = {}
-    for value_set, system, code in {(r.value_set, r.code_system, r.code) for r in rows if r.valid_in(year)}:
-        by_vocabulary = counts.setdefault(value_set, {})
-        key = vocabulary(system, code)
-        by_vocabulary[key] = by_vocabulary.get(key, 0) + 1
+    counts = counted(rows, year)
     parts = [("numerator", definition.numerator), ("denominator event", definition.denominator_event)]
     parts += [(f"exclusion: {each.name}", each.condition) for each in definition.exclusions]
-    found = [
-        _route(part, events, counts) for part, tree in parts for events in nodes(tree) if isinstance(events, Events)
-    ]
+    found = [_route(part, *asked, counts) for part, tree in parts for node in nodes(tree) for asked in _asked(node)]
     return tuple(dict.fromkeys(found))
 
 
-def _route(part: str, events: Events, counts: dict[str, dict[str, int]]) -> Route:
+def _asked(node: object) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """Name, value sets and needed vocabularies of what a node of a definition looks codes up in."""
+    if isinstance(node, Events):
+        asked = [(node.name, node.value_sets, node.needs)] if node.value_sets else []
+        narrowing = tuple(dict.fromkeys((*node.with_value, *node.qualified_by)))
+        return [*asked, *([(f"{node.name}: result or qualifier", narrowing, ())] if narrowing else [])]
+    if isinstance(node, Result):
+        return [(f"{node.events.name} by a code that says {each.text}", (each.value_set,), ()) for each in node.coded]
+    return []
+
+
+def _route(
+    part: str, name: str, value_sets: tuple[str, ...], needs: tuple[str, ...], counts: dict[str, dict[str, int]]
+) -> Route:
     loaded: dict[str, int] = {}
-    for name in events.value_sets:
-        for key, number in counts.get(name, {}).items():
+    for value_set in value_sets:
+        for key, number in counts.get(value_set, {}).items():
             loaded[key] = loaded.get(key, 0) + number
-    usable = {key: number for key, number in loaded.items() if not events.needs or key in events.needs}
-    absent = tuple(key for key in events.needs if key not in usable)
+    usable = {key: number for key, number in loaded.items() if not needs or key in needs}
+    absent = tuple(key for key in needs if key not in usable)
+    empty = tuple(value_set for value_set in value_sets if value_set not in counts)
     state = RouteState.INACTIVE if not usable else RouteState.PARTLY if absent else RouteState.ACTIVE
-    return Route(part, events.name, events.value_sets, state, tuple(sorted(usable.items())), absent)
+    return Route(part, name, value_sets, state, tuple(sorted(usable.items())), absent, empty)

@@ -48,7 +48,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _finding(table: ibis.Table, *, met: ibis.Value, reasons: Sequence[tuple[ibis.Value, m.Reason, ibis.Value]],
+def finding(table: ibis.Table, *, met: ibis.Value, reasons: Sequence[tuple[ibis.Value, m.Reason, ibis.Value]],
              value: ibis.Value, route: ibis.Value) -> ibis.Table:  # fmt: skip
     """Assembles the finding; `reasons` are (when, code, words), the first that applies is given."""
     none = ibis.null("string")
@@ -63,12 +63,23 @@ def _finding(table: ibis.Table, *, met: ibis.Value, reasons: Sequence[tuple[ibis
     )
 
 
-def _day(date: ibis.Value) -> ibis.Value:
+def day_words(date: ibis.Value) -> ibis.Value:
     return date.cast("string")
 
 
-def _before(what: ibis.Value, table: ibis.Table) -> ibis.Value:
-    return what + " on " + _day(table.date) + " is before " + _day(table.counts_from)
+def before(what: ibis.Value, rows: ibis.Table) -> ibis.Value:
+    """``Last HbA1c 7.1 % on 2025-03-01 is before 2026-01-01``."""
+    return what + " on " + day_words(rows.date) + " is before " + day_words(rows.counts_from)
+
+
+def _out_of_range(events: m.Events, rows: ibis.Table) -> ibis.Value:
+    """Why a fact found lies outside the window."""
+    name = ibis.literal(events.name)
+    if events.dates not in (m.Dates.OVERLAP, m.Dates.OVERLAP_FROM_BEFORE):
+        return before(name, rows)
+    ended = name + " until " + day_words(rows.end_date) + " is before " + day_words(rows.counts_from)
+    begun = name + " on " + day_words(rows.date) + " is not before " + day_words(rows.counts_from)
+    return ibis.ifelse(rows.end_date < rows.counts_from, ended, begun)
 
 
 # -- events ----------------------------------------------------------------------------------------------------
@@ -78,13 +89,13 @@ def _before(what: ibis.Value, table: ibis.Table) -> ibis.Value:
 def _(condition: m.Exists, context: Context) -> ibis.Table:
     events = condition.events
     rows = selected(events, context)
-    latest = first_row(rows, ["member"], [ibis.desc(rows.start_date), *tie_break(rows)])
-    latest = latest.rename(date="start_date")
+    latest = first_row(rows, ["member"], [ibis.desc(rows.counts), ibis.desc(rows.day), *tie_break(rows)])
+    latest = latest.rename(date="day")
     name = ibis.literal(sentence(events.name))
-    return _finding(
+    return finding(
         latest,
         met=latest.counts,
-        reasons=[(~latest.counts, m.Reason.DATE_OUT_OF_RANGE, _before(name, latest))],
+        reasons=[(~latest.counts, m.Reason.DATE_OUT_OF_RANGE, _out_of_range(events, latest))],
         value=latest.text,
         route=name + " (" + source_words(latest.source) + ")",
     )
@@ -94,7 +105,7 @@ def _(condition: m.Exists, context: Context) -> ibis.Table:
 def _(condition: m.Exists, context: Context) -> ibis.Table:
     rows = selected(condition.events, context)
     rows = rows.filter(rows.counts)
-    return rows.group_by("member").agg(date=rows.start_date.max())
+    return rows.group_by("member").agg(date=rows.day.max())
 
 
 @missing.register
@@ -106,17 +117,17 @@ def _(condition: m.Exists, period: Period) -> str:
 def _(condition: m.CountDates, context: Context) -> ibis.Table:
     events, needed = condition.events, condition.at_least
     rows = selected(events, context)
-    dates = rows.filter(rows.counts).select("member", "start_date").distinct()
-    dates = dates.mutate(number=ibis.row_number().over(ibis.window(group_by="member", order_by=dates.start_date)) + 1)
+    dates = rows.filter(rows.counts).select("member", "day").distinct()
+    dates = dates.mutate(number=ibis.row_number().over(ibis.window(group_by="member", order_by=dates.day)) + 1)
     counted = dates.group_by("member").agg(
         found=dates.count(),
-        completing=dates.start_date.min(where=dates.number == needed),
-        latest=dates.start_date.max(),
+        completing=dates.day.min(where=dates.number == needed),
+        latest=dates.day.max(),
     )
     counted = counted.mutate(date=counted.completing.fill_null(counted.latest))
     what = f" of {needed} dates with {events.name} {events.window.words(context.period)}"
     met = counted.found >= needed
-    return _finding(
+    return finding(
         counted,
         met=met,
         reasons=[(~met, m.Reason.COUNT_OUT_OF_RANGE, counted.found.cast("string") + what)],
@@ -130,114 +141,6 @@ def _(condition: m.CountDates, period: Period) -> str:
     return f"no {condition.events.missing(period)}"
 
 
-# -- results ---------------------------------------------------------------------------------------------------
-
-
-def _measured(result: m.Result, context: Context) -> ibis.Table:
-    """Facts of a result with `number` (null where missing or implausible) and `shown`, the number as text."""
-    rows = selected(result.events, context, [coded.value_set for coded in result.coded])
-    low, high = result.plausible
-    number = ibis.ifelse(rows.number.between(low, high), rows.number, ibis.null("float64"))
-    plain = number.round(result.decimals) if result.decimals else number.round().cast("int64")
-    shown = plain.cast("string")
-    if result.coded:
-        stands_for = [(rows.value_set == coded.value_set, coded) for coded in result.coded]
-        number = ibis.cases(*((when, ibis.literal(coded.number)) for when, coded in stands_for), else_=number)
-        shown = ibis.cases(*((when, coded.text) for when, coded in stands_for), else_=shown)
-    return rows.mutate(number=number, shown=shown)
-
-
-def _in_control(result: m.Result, number: ibis.Value) -> ibis.Value:
-    return number <= result.at_most if result.at_most is not None else number < result.below
-
-
-def _fails(result: m.Result) -> str:
-    limit = f"{result.threshold:.{result.decimals}f} {result.unit}"
-    return f"is above {limit}" if result.at_most is not None else f"is not below {limit}"
-
-
-@find.register
-def _(condition: m.LatestResult, context: Context) -> ibis.Table:
-    result = condition.result
-    rows = _measured(result, context)
-    lowest_first = ibis.asc(rows.number, nulls_first=False)
-    last = first_row(rows, ["member"], [ibis.desc(rows.start_date), lowest_first, *tie_break(rows)])
-    last = last.rename(date="start_date")
-    name = sentence(result.events.name)
-    value = last.shown + f" {result.unit}"
-    met = (last.counts & _in_control(result, last.number)).fill_null(False)
-    told = ibis.literal(f"Last {result.events.name}") + (ibis.literal(" ") + value).fill_null("")
-    on_day = ibis.literal(" on ") + _day(last.date)
-    return _finding(
-        last,
-        met=met,
-        reasons=[
-            (~last.counts, m.Reason.DATE_OUT_OF_RANGE, _before(told, last)),
-            (last.number.isnull(), m.Reason.MISSING, told + on_day + " has no usable result"),
-            (~met, m.Reason.VALUE_OUT_OF_RANGE, told + on_day + " " + _fails(result)),
-        ],
-        value=value,
-        route=ibis.literal(name) + " (" + source_words(last.source) + ")",
-    )
-
-
-@missing.register
-def _(condition: m.LatestResult, period: Period) -> str:
-    return f"no {condition.result.events.missing(period)}"
-
-
-def _reading_days(condition: m.LatestReading, context: Context) -> ibis.Table:
-    """One row a member and day with either part: number and text of each part's lowest result that day."""
-    parts = []
-    for index, result in enumerate((condition.first, condition.second)):
-        rows = _measured(result, context)
-        lowest_first = ibis.asc(rows.number, nulls_first=False)
-        lowest = first_row(rows, ["member", "start_date"], [lowest_first, *tie_break(rows)])
-        parts.append(
-            lowest.select("member", "counts_from", "counts", "number", "shown", "source", date="start_date").mutate(
-                part=ibis.literal(index, type="int64")
-            )
-        )
-    both = ibis.union(*parts)
-    return both.group_by("member", "date").agg(
-        counts_from=both.counts_from.max(),
-        counts=(~both.counts).sum() == 0,
-        first=both.number.max(where=both.part == 0),
-        second=both.number.max(where=both.part == 1),
-        first_shown=both.shown.max(where=both.part == 0),
-        second_shown=both.shown.max(where=both.part == 1),
-        source=both.source.min(),
-    )
-
-
-@find.register
-def _(condition: m.LatestReading, context: Context) -> ibis.Table:
-    days = _reading_days(condition, context)
-    last = first_row(days, ["member"], [ibis.desc(days.date)])
-    shown = last.first_shown.fill_null("?") + "/" + last.second_shown.fill_null("?") + f" {condition.unit}"
-    in_control = _in_control(condition.first, last["first"]) & _in_control(condition.second, last["second"])
-    met = (last.counts & in_control).fill_null(False)
-    told = ibis.literal(f"Last {condition.name} ") + shown
-    on_day = ibis.literal(" on ") + _day(last.date)
-    limit = f" is not below {condition.first.threshold:.0f}/{condition.second.threshold:.0f} {condition.unit}"
-    return _finding(
-        last,
-        met=met,
-        reasons=[
-            (~last.counts, m.Reason.DATE_OUT_OF_RANGE, _before(told, last)),
-            (last["first"].isnull() | last["second"].isnull(), m.Reason.MISSING, told + on_day + " is incomplete"),
-            (~met, m.Reason.VALUE_OUT_OF_RANGE, told + on_day + limit),
-        ],
-        value=shown,
-        route=ibis.literal(sentence(condition.name)) + " (" + source_words(last.source) + ")",
-    )
-
-
-@missing.register
-def _(condition: m.LatestReading, period: Period) -> str:
-    return f"no {condition.name} {condition.first.events.window.words(period)}"
-
-
 # -- combining -------------------------------------------------------------------------------------------------
 
 
@@ -245,9 +148,10 @@ def _union(parts: list[ibis.Table]) -> ibis.Table:
     return parts[0] if len(parts) == 1 else ibis.union(*parts)
 
 
-def _combined(conditions: tuple[m.Condition, ...], context: Context, *, every: bool) -> ibis.Table:
-    """Findings of several conditions as one. The row shown is the latest; of alternatives a met one comes first.
-    Where it is not met, the reason speaks of each condition in the order written."""
+def _combined(conditions: tuple[m.Condition, ...], context: Context, *, every: bool, named: bool = False) -> ibis.Table:
+    """Findings of several conditions as one. The row shown is the latest; of alternatives a met one comes first,
+    where all are needed one that is not met. The reason speaks of each condition in the order written; of named
+    alternatives only of what was found."""
     parts = [
         find(each, context).mutate(part=ibis.literal(index, type="int64")) for index, each in enumerate(conditions)
     ]
@@ -255,7 +159,7 @@ def _combined(conditions: tuple[m.Condition, ...], context: Context, *, every: b
         return parts[0].drop("part")
     found = ibis.union(*parts)
     latest = [ibis.desc(found.date), found.part]
-    shown = first_row(found, ["member"], latest if every else [ibis.desc(found.met), *latest])
+    shown = first_row(found, ["member"], [found.met if every else ibis.desc(found.met), *latest])
     told = {}
     for index, _ in enumerate(conditions):
         told[f"met_{index}"] = found.met.max(where=found.part == index).fill_null(False)
@@ -263,7 +167,7 @@ def _combined(conditions: tuple[m.Condition, ...], context: Context, *, every: b
     by_member = found.group_by("member").agg(count=found.met.sum(), **told)
     joined = shown.drop("met", "reason").inner_join(by_member, "member")
     met = joined["count"] == len(conditions) if every else joined["count"] > 0
-    reason = _reasons(joined, [missing(each, context.period) for each in conditions])
+    reason = _reasons(joined, ["" if named else missing(each, context.period) for each in conditions])
     none = ibis.null("string")
     return joined.select(
         "member",
@@ -279,14 +183,14 @@ def _combined(conditions: tuple[m.Condition, ...], context: Context, *, every: b
 def _reasons(joined: ibis.Table, otherwise: list[str]) -> ibis.Value:
     text = ibis.literal("")
     for index, words in enumerate(otherwise):
-        own = joined[f"reason_{index}"].fill_null(words) + ", "
+        own = (joined[f"reason_{index}"] + ", ").fill_null(f"{words}, " if words else "")
         text = text + ibis.ifelse(joined[f"met_{index}"], ibis.literal(""), own)
     return text.left(text.length() - 2)
 
 
 @find.register
 def _(condition: m.AnyOf, context: Context) -> ibis.Table:
-    return _combined(condition.conditions, context, every=False)
+    return _combined(condition.conditions, context, every=False, named=bool(condition.name))
 
 
 @find.register
@@ -310,6 +214,8 @@ def _(condition: m.AllOf, context: Context) -> ibis.Table:
 @missing.register(m.AnyOf)
 @missing.register(m.AllOf)
 def _(condition: m.AnyOf | m.AllOf, period: Period) -> str:
+    if isinstance(condition, m.AnyOf) and condition.name:
+        return f"no {condition.name}"
     return ", ".join(missing(each, period) for each in condition.conditions)
 
 
@@ -318,8 +224,17 @@ def _(condition: m.Not, context: Context) -> ibis.Table:
     inner = find(condition.condition, context)
     found = context.population.select("member").left_join(inner, "member").drop("member_right")
     met = ~found.met.fill_null(False)
-    told = ibis.literal(sentence(condition.name)) + (ibis.literal(" on ") + _day(found.date)).fill_null("")
-    return _finding(found, met=met, reasons=[(~met, m.Reason.PRESENT, told)], value=found.value, route=found.route)
+    found = found.mutate(
+        met=met,
+        # What nearly made the condition true is no evidence of its absence.
+        date=ibis.ifelse(met, ibis.null("date"), found.date),
+        value=ibis.ifelse(met, ibis.null("string"), found.value),
+        route=ibis.ifelse(met, ibis.null("string"), found.route),
+    )
+    told = ibis.literal(sentence(condition.name)) + (ibis.literal(" on ") + day_words(found.date)).fill_null("")
+    return finding(
+        found, met=found.met, reasons=[(~found.met, m.Reason.PRESENT, told)], value=found.value, route=found.route
+    )
 
 
 @missing.register

@@ -4,7 +4,8 @@ The rule (NCQA's general guideline on continuous enrolment, in our words): in ev
 member may have one break of at most 45 days, and must be enrolled on the anchor date, the last day of the
 period. Breaks are counted inside each year, so a break over New Year is judged in each year by its days there.
 While the period still runs, it is judged up to the as-of date and the anchor is that date. Spans of all contracts
-of the plan count together: moving from one contract to another is no break.
+of the plan count together: moving from one contract to another is no break. Where the look-back begins within a
+year (mammogram: 1 October), no break is allowed in that part of a year.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ def continuously_enrolled(
         year = period.back(years)
         breaks = _breaks(enrolment, year.start, year.end)
         found = found.semi_join(breaks.filter(_allowed(breaks, rule)), "member")
+    if rule.lead_in_from is not None:
+        year_before = period.back(rule.years_before + 1)
+        month, day = rule.lead_in_from
+        breaks = _breaks(enrolment, year_before.start.replace(month=month, day=day), year_before.end)
+        found = found.semi_join(breaks.filter(breaks.breaks == 0), "member")
     return found
 
 

@@ -69,6 +69,7 @@ class Events:
     kinds           warehouse kinds (`diagnosis`, `lab`, `dispensing`, …); empty means any but `ORDERS`
     statuses        only facts their source calls one of these (`finished`, `final`, …); empty means any
     has_value       only facts with a result: a number, text or a code
+    measured        only facts with a figure: a number, or what it lies below or above (``<5``)
     with_value      only facts whose coded result is in one of these value sets
     qualified_by    only facts whose qualifier (side of the body, discharge disposition) is in one of these value sets
     on_same_claim   only facts whose claim also carries one of these
@@ -76,6 +77,7 @@ class Events:
     not_during      only facts on a day none of these covers (from start to end date)
     kept_in_encounter  a fact that `not_during` would drop stays where it was recorded in one of these encounters
     from_denominator_event  only facts on or after the day the member met the denominator event
+    claims_only     supplemental data does not count (Part D fills: a cash purchase is no prescription drug event)
     needs           vocabularies the route would need in full (`hcpcs-ii`, `cpt`, …), so that the product can
                     say which part of a route is off while a licensed list is not loaded
     """
@@ -87,6 +89,7 @@ class Events:
     dates: Dates = Dates.START
     statuses: tuple[str, ...] = ()
     has_value: bool = False
+    measured: bool = False
     with_value: tuple[str, ...] = ()
     qualified_by: tuple[str, ...] = ()
     on_same_claim: Events | None = None
@@ -94,6 +97,7 @@ class Events:
     not_during: Events | None = None
     kept_in_encounter: Events | None = None
     from_denominator_event: bool = False
+    claims_only: bool = False
     needs: tuple[str, ...] = ()
 
     def missing(self, period: Period) -> str:
@@ -143,13 +147,25 @@ class DaysCovered(Condition):
     """The member has medication on hand on at least `percent` of the days of the treatment period.
 
     `fills`: the drug class. Overlapping supply of one target ingredient shifts forward; other ingredients do not.
-    `stays`: days in hospital or skilled nursing facility, which leave the period and shift the supply.
+    `stays`: days in hospital or skilled nursing facility, which leave the period and shift the supply, up to
+    measurement year `stays_until_year` (None: every year). Finding: the last fill.
     """
 
     name: str
     fills: Events
     stays: Events
     percent: int = 80
+    stays_until_year: int | None = None
+
+
+@dataclass(frozen=True)
+class InTreatment(Condition):
+    """The member's days covered count: fills on at least `fill_dates` different dates and a treatment period, from
+    the first fill, of at least `days` calendar days, not all of them in a stay. Finding: the first fill."""
+
+    covered: DaysCovered
+    fill_dates: int = 2
+    days: int = 91
 
 
 @dataclass(frozen=True)
@@ -169,7 +185,9 @@ class Result:
     """A measured quantity: which events carry it, and what counts as in control.
 
     `at_most` / `below`: exactly one is set. `plausible` bounds a result that can be true; outside it the result
-    is treated as missing, because a zero typed for "not done" must never close a gap.
+    is treated as missing, because a zero typed for "not done" must never close a gap. `missing_decides`: on the
+    last day a result without a value counts before one with a value, and a reading that lacks a part makes the day
+    incomplete (the eCQM forms); otherwise the values there are decide.
     """
 
     events: Events
@@ -178,6 +196,7 @@ class Result:
     plausible: tuple[float, float]
     at_most: float | None = None
     below: float | None = None
+    missing_decides: bool = False
     coded: tuple[CodedResult, ...] = ()
 
     def __post_init__(self) -> None:
@@ -212,12 +231,17 @@ class LatestReading(Condition):
 
 @dataclass(frozen=True)
 class AnyOf(Condition):
-    """One of the conditions is enough. `AnyOf(a, b)`; the order breaks ties between findings of one day."""
+    """One of the conditions is enough. `AnyOf(a, b)`; the order breaks ties between findings of one day.
+
+    `name`: what a reason says is missing, once, instead of naming every way there is ("retinal exam in the year").
+    """
 
     conditions: tuple[Condition, ...]
+    name: str = ""
 
-    def __init__(self, *conditions: Condition) -> None:
+    def __init__(self, *conditions: Condition, name: str = "") -> None:
         object.__setattr__(self, "conditions", conditions)
+        object.__setattr__(self, "name", name)
 
 
 @dataclass(frozen=True)
@@ -276,11 +300,14 @@ class ContinuousEnrolment:
 
     In each calendar year at most `breaks_per_year` breaks of at most `break_days` days; enrolled on the last
     day of the period. A break over New Year counts once in each year, by its days in that year.
+    `lead_in_from`: enrolled without any break from that month and day to the end of the year before all these
+    (the mammogram rule: 1 October).
     """
 
     years_before: int = 0
     breaks_per_year: int = 1
     break_days: int = 45
+    lead_in_from: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -334,6 +361,10 @@ class Definition:
     reversible: bool = False
     closable_until: str = "period end"
     notes: tuple[str, ...] = field(default=())
+
+    def in_force(self, period: Period) -> bool:
+        """Whether the measure existed in the period: KED begins with measurement year 2020."""
+        return any(band.from_year <= period.measurement_year for band in self.ages)
 
     def band(self, period: Period) -> AgeBand:
         """The age band in force for the period; ValueError where the definition knows none."""

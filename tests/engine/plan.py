@@ -1,24 +1,32 @@
 """A small plan written as text, for decision tables: lines of members, spans and events become the engine's tables.
 
 An event reads ``2026-03-01 loinc:4548-4 =8.1 #claim1 ~supplemental-standard ^2026-09-01 >2026-03-05``: date, code,
-result, claim, source, received date, end date; all after the code may be left out. Events are separated by ``;``.
+result (``=loinc|LA1`` a coded one), claim or record, source, received date, end date; clinical sources add kind
+(``%exam``), status (``!final``), qualifier (``@snomed-ct|7771000``) and encounter (``&visit1``, the record of the
+visit). A fill reads ``2026-03-01 ndc:00001000101 *90``: days' supply (30 where nothing is said, ``*`` alone: none
+told). All after the code may be left out. Events are separated by ``;``.
 Spans read ``2025-01-01..2026-12-31 H1234/001 +hospice``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ibis
 import pyarrow as pa
 
 from hedis.engine.codes import ValueSetCode, as_table
-from hedis.engine.evaluate import evaluate, kept_in_memory
+from hedis.engine.evaluate import KeptInMemory, evaluate
 from hedis.engine.facts import Tables
 from hedis.engine.measure import Definition
 from hedis.engine.period import measurement_year
+from hedis.measures import decision_tables
+from hedis.measures.definitions import DEFINITIONS
 from hedis.measures.value_sets import packaged
 
 KINDS = {"icd-10-cm": "diagnosis", "icd-10-pcs": "procedure", "hcpcs": "procedure", "place-of-service": "visit"}
@@ -41,6 +49,10 @@ SCHEMAS = {
     },
 }  # fmt: skip
 FULL = "2024-01-01..2026-12-31"
+TABLES = Path(__file__).parent / "tables"
+READING = re.compile(r"(\S+) bp:([0-9]+)/([0-9]+)((?: [^;\s]+)*)")
+BAR = re.compile(r"\s\|(?=\s|$)")
+"""Between cells: a bar after a space. The bar of a coded result stands between characters."""
 
 
 def day(text: str) -> dt.date:
@@ -73,28 +85,40 @@ class Plan:
             {"member": member, "birth_date": day(born), "death_date": day(died) if died else None, "sex": sex}
         )
         self.rows["enrolment"] += [span(member, text.strip()) for text in spans.split(",") if text.strip()]
-        for number, text in enumerate(part.strip() for part in events.split(";")):
+        written = READING.sub(r"\1 loinc:8480-6 =\2\4; \1 loinc:8462-4 =\3\4", events)
+        for number, text in enumerate(part.strip() for part in written.split(";")):
             if text:
                 self.add_event(member, number, text)
+
+    def add_case(self, case: str, born: str, spans: str, events: str) -> None:
+        """A line of a decision table: `born` may name the sex, `spans` the day of death; empty: enrolled throughout."""
+        date, _, sex = born.partition(" ")
+        died = next((word[5:] for word in spans.split() if word.startswith("died:")), "")
+        self.add(case, date, spans.replace(f"died:{died}", "").strip() or FULL, events, sex or "female", died=died)
 
     def add_event(self, member: str, number: int, text: str) -> None:
         date, coded, *words = text.split()
         system, code = coded.split(":")
         given = {word[0]: word[1:] for word in words}
-        kind = KINDS.get(system, "lab")
+        kind = given.get("%", KINDS.get(system, "lab"))
         record = f"{member}-{given.get('#', number)}"
         source = given.get("~", "lab" if kind == "lab" else "claim")
         known = {"member": member, "record": record, "line": number, "source": source,
                  "received_date": day(given.get("^", date))}  # fmt: skip
-        if system == "ndc":
-            self.rows["dispensing"].append({**known, "dispensing_date": day(date), "ndc": code, "days_supply": 30})
+        if system == "ndc" or "*" in given:
+            days = given.get("*", "30")
+            fill = {"dispensing_date": day(date), system: code, "days_supply": int(days) if days else None}
+            self.rows["dispensing"].append({**known, **fill, "source": given.get("~", "claim")})
             return
         result = given.get("=", "")
-        is_number = result.replace(".", "", 1).isdigit()
+        is_number, is_code = result.replace(".", "", 1).isdigit(), "|" in result
+        encounter = given.get("&")
         self.rows["event"].append({
             **known, "kind": kind, "code_system": system, "code": code, "start_date": day(date),
             "end_date": day(given.get(">", date)), "value_number": float(result) if is_number else None,
-            "value_text": None if is_number or not result else result,
+            "value_text": None if is_number or is_code or not result else result,
+            "value_code": result if is_code else None, "qualifier": given.get("@"), "status": given.get("!"),
+            "encounter": encounter and f"{member}-{encounter}",
         })  # fmt: skip
 
     def tables(self, year: int, codes: tuple[ValueSetCode, ...] = ()) -> Tables:
@@ -112,7 +136,7 @@ class Plan:
         connection = ibis.duckdb.connect()
         expression = evaluate(
             definition, self.tables(year, codes), measurement_year(year), day(as_of),
-            member=member, keep=kept_in_memory(connection),
+            member=member, keep=KeptInMemory(connection),
         )  # fmt: skip
         rows = connection.to_pyarrow(expression).to_pylist()
         connection.disconnect()
@@ -137,12 +161,28 @@ def decide(definition: Definition, table: str, **options: Any) -> tuple[dict[str
 
     Gives expected and found decisions by case, and the result rows. Empty spans: enrolled throughout.
     """
+    lines = [tuple(cell.strip() for cell in re.split(r"\|(?=\s)", line)) for line in table.strip().splitlines()]
+    return _decide(definition, lines, **options)
+
+
+def decide_table(code: str, **options: Any) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
+    """The same for the table of a measure in tests/engine/tables, which its page in docs/measures shows too.
+
+    There `born` may name the sex (``1961-06-01 male``; female where it does not) and a reading may be written
+    ``bp:139/89``.
+    """
+    table = decision_tables.read(TABLES / f"{code.lower()}.txt")
+    lines = [(each.case, each.born, each.enrolled, each.known, each.expected) for each in table.resolved()]
+    return _decide(DEFINITIONS[code], lines, codes=table.codes, **options)
+
+
+def _decide(
+    definition: Definition, lines: Sequence[Sequence[str]], **options: Any
+) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
     plan, expected = Plan(), {}
-    for line in table.strip().splitlines():
-        case, born, spans, events, outcome = (cell.strip() for cell in line.split("|"))
+    for case, born, spans, events, outcome in lines:
         assert case not in expected, f"case {case!r} is written twice"
-        died = next((word[5:] for word in spans.split() if word.startswith("died:")), "")
-        plan.add(case, born, spans.replace(f"died:{died}", "").strip() or FULL, events, died=died)
+        plan.add_case(case, born, spans, events)
         expected[case] = outcome
     rows = plan.result(definition, **options)
     return expected, {case: decided(rows.get(case)) for case in expected}, rows

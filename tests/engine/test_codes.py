@@ -13,12 +13,12 @@ from hedis.engine.codes import (
     RouteState,
     ValueSetCode,
     as_table,
+    asked_for,
     evidence_routes,
     normalise_code,
     read_value_sets,
     vocabulary,
 )
-from hedis.engine.measure import value_sets_used
 from hedis.measures.definitions import DEFINITIONS
 from hedis.measures.value_sets import DIRECTORY, packaged
 
@@ -52,7 +52,7 @@ def test_a_code_that_cannot_be_meant_is_refused(system: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("value_set,code\nx,1\n", "own.csv, row 1: column code_system is missing"),
+        ("value_set,code\nx,1\n", "own.csv, row 1, code_system: the column is missing"),
         (HEADER + "x,loinc,1,,,\n,loinc,2,,,\n", "own.csv, row 3, value_set: is empty"),
         (HEADER + "x,ndc,5009053960,,,\n", "own.csv, row 2, code: an NDC needs eleven digits"),
         (HEADER + "x,loinc,1,,20x4,\n", "own.csv, row 2, valid_from_year: '20x4' is not a year"),
@@ -84,7 +84,7 @@ def test_every_packaged_value_set_names_its_source_and_every_set_used_is_known()
     sources = tomllib.loads((DIRECTORY / "sources.toml").read_text(encoding="utf-8"))["value_set"]
     assert {row.value_set for row in packaged()} <= set(sources)
     assert all(source["documents"] for source in sources.values())
-    assert value_sets_used(tuple(DEFINITIONS.values())) == set(sources)
+    assert asked_for(tuple(DEFINITIONS.values())) == set(sources)
 
 
 def test_a_route_without_its_licensed_list_says_so() -> None:

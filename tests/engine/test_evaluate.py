@@ -52,7 +52,7 @@ def test_the_lazy_expression_gives_the_same_rows_as_kept_steps() -> None:
 
 def test_asking_before_the_period_starts_is_refused() -> None:
     tables = plan().tables(2026)
-    with pytest.raises(ValueError, match="GSD: as-of date 2025-12-31 is before the period starts"):
+    with pytest.raises(ValueError, match="as-of date 2025-12-31 is before the period starts"):
         evaluate(GSD, tables, measurement_year(2026), dt.date(2025, 12, 31))
 
 

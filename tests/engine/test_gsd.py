@@ -1,57 +1,19 @@
-# ruff: noqa: E501 — a decision table keeps one case on one line
-"""GSD by decision table: measurement year 2026. D stands for two diabetes diagnoses on different dates."""
+"""GSD by decision table (tables/gsd.txt): measurement year 2026."""
 
 from __future__ import annotations
 
 import pytest
 
-from hedis.engine.codes import ValueSetCode
 from hedis.measures.definitions import DEFINITIONS
-from tests.engine.plan import Plan, decide
+from tests.engine.plan import Plan, decide_table
 
 GSD = DEFINITIONS["GSD"]
 D = "2025-03-01 icd-10-cm:E119; 2026-03-01 icd-10-cm:E119"
-OWN = (
-    ValueSetCode("diabetes-medication", "ndc", "00001000101"),
-    ValueSetCode("hba1c-at-most-9", "hcpcs", "99991"),
-    ValueSetCode("hba1c-above-9", "hcpcs", "99992"),
-)
-
-# case | born | spans | events | expected
-CASES = f"""
-never tested is kept         | 1961-06-01 | | {D} | open-gap NotFound
-at 9.0 it is controlled      | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =9.0 | closed-gap
-at 9.1 it is not             | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =9.1 | open-gap ValueOutOfRange
-the last result decides, bad | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =7.0; 2026-11-01 loinc:4548-4 =9.4 | open-gap ValueOutOfRange
-the last result decides, good| 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =9.4; 2026-11-01 loinc:97506-0 =7.0 | closed-gap
-lowest of one day            | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =9.4; 2026-05-01 loinc:4548-4 =8.9 | closed-gap
-same day with a missing one  | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =8.9; 2026-05-01 loinc:4548-4 =pending | closed-gap
-last result missing          | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =7.0; 2026-11-01 loinc:4548-4 =pending | open-gap Missing
-zero never closes            | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =0 | open-gap Missing
-tested the year before       | 1961-06-01 | | {D}; 2025-12-31 loinc:4548-4 =7.0 | open-gap DateOutOfRange
-one diagnosis                | 1961-06-01 | | 2026-03-01 icd-10-cm:E119 | absent
-two diagnoses on one day     | 1961-06-01 | | 2026-03-01 icd-10-cm:E119; 2026-03-01 icd-10-cm:E1165 | absent
-diagnoses too old            | 1961-06-01 | | 2024-12-31 icd-10-cm:E119; 2026-03-01 icd-10-cm:E119 | absent
-one diagnosis of a laboratory| 1961-06-01 | | 2025-03-01 icd-10-cm:E119 #a; 2025-03-01 place-of-service:81 #a; 2026-03-01 icd-10-cm:E119 | absent
-supplemental diagnosis       | 1961-06-01 | | 2025-03-01 icd-10-cm:E119 ~supplemental-standard; 2026-03-01 icd-10-cm:E119 | absent
-diagnosis and medication     | 1961-06-01 | | 2026-03-01 icd-10-cm:E119; 2026-04-01 ndc:00001000101 | open-gap NotFound
-medication without diagnosis | 1961-06-01 | | 2026-04-01 ndc:00001000101 | absent
-aged 17                      | 2009-01-01 | | {D} | absent
-aged 18 on the last day      | 2008-12-31 | | {D} | open-gap NotFound
-aged 76                      | 1950-12-31 | | {D} | absent
-one year is enough           | 1961-06-01 | 2026-01-01..2026-12-31 | {D} | open-gap NotFound
-excluded with a bad result   | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =9.9; 2026-06-01 hcpcs:G9054 | excluded: palliative care
-supplemental result          | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =7.0 ~supplemental-standard | closed-gap
-supplemental after a bad one | 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =9.9; 2026-06-01 loinc:4548-4 =7.0 ~supplemental-standard | closed-gap
-supplemental after a good one| 1961-06-01 | | {D}; 2026-05-01 loinc:4548-4 =7.9; 2026-06-01 loinc:4548-4 =7.0 ~supplemental-standard | closed-gap
-coded result in control      | 1961-06-01 | | {D}; 2026-05-01 hcpcs:99991 | closed-gap
-coded result out of control  | 1961-06-01 | | {D}; 2026-05-01 hcpcs:99992 | open-gap ValueOutOfRange
-"""
 
 
 @pytest.fixture(scope="module")
 def outcome() -> tuple[dict, dict, dict]:
-    return decide(GSD, CASES, codes=OWN)
+    return decide_table("GSD")
 
 
 def test_the_decision_table_holds(outcome: tuple[dict, dict, dict]) -> None:
