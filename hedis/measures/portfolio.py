@@ -1,8 +1,10 @@
 """The portfolio file and the engine's definitions, read together and checked against each other. Pure of Django."""
 
+import functools
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +62,53 @@ class Entry:
             yield Year(year, star["id"] if star else "", star["weight"] if star else None, low, high, source)
 
     def ages(self, year: int) -> tuple[int | None, int | None]:
-        """The age band of a measurement year; the definition's own where there is one."""
+        """The age band of a measurement year, the definition's own where there is one; None before the measure was."""
         if self.definition:
-            band = self.definition.band(measurement_year(year))
+            period = measurement_year(year)
+            if not self.definition.in_force(period):
+                return None, None
+            band = self.definition.band(period)
             return band.low, band.high
         known = [band for band in self.facts["ages"] if band["from"] <= year]
         newest = max(known, key=lambda band: band["from"], default=None)
         return (newest["low"], newest["high"]) if newest else (None, None)
+
+
+@dataclass(frozen=True)
+class LeadDays:
+    """What passes between a contact with the member and evidence the plan can use, in days: to the appointment or
+    refill, and from there to the result."""
+
+    appointment: int
+    result: int
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The plan's own dates of one measurement year: the last day supplemental data may arrive (None: not set yet)."""
+
+    supplemental_lock: date | None
+    source: str
+
+
+def lead_days(code: str, file: Path = FILE) -> LeadDays:
+    """The lead time of a measure. Raises PortfolioError where the file has no such measure, or none for it."""
+    for facts in loaded(file)["measure"]:
+        if facts["code"] == code and "appointment_days" in facts and "result_days" in facts:
+            return LeadDays(facts["appointment_days"], facts["result_days"])
+    raise PortfolioError(f"{code}: appointment_days and result_days are missing")
+
+
+def calendar(year: int, file: Path = FILE) -> Calendar:
+    """The plan's dates of a measurement year."""
+    facts = loaded(file)["calendar"]
+    return Calendar(facts["supplemental_lock"].get(str(year)), facts["source"])
+
+
+@functools.cache
+def loaded(file: Path) -> dict[str, Any]:
+    """The portfolio file as it is written, read once a process."""
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def value_sets(year: int, own_lists: Path | None = None) -> ibis.Table:
@@ -76,8 +118,8 @@ def value_sets(year: int, own_lists: Path | None = None) -> ibis.Table:
 
 def read(file: Path = FILE) -> list[Entry]:
     """The portfolio, checked. Raises PortfolioError."""
-    loaded = tomllib.loads(file.read_text(encoding="utf-8"))
-    entries = [Entry(facts, loaded["sources"], DEFINITIONS.get(facts["code"])) for facts in loaded["measure"]]
+    written = loaded(file)
+    entries = [Entry(facts, written["sources"], DEFINITIONS.get(facts["code"])) for facts in written["measure"]]
     named = [entry.code for entry in entries]
     problems = [f"{code}: named twice" for code in sorted({code for code in named if named.count(code) > 1})]
     problems += [
@@ -95,6 +137,10 @@ def contradictions(entry: Entry) -> Iterator[str]:
     for star in entry.facts["stars"]:
         if str(star["year"]) not in entry.sources:
             yield f"{entry.code}: stars {star['year']} has no source"
+    if entry.facts.get("kind") != "lens":
+        for field in ("appointment_days", "result_days"):
+            if not isinstance(entry.facts.get(field), int) or entry.facts[field] < 0:
+                yield f"{entry.code}: {field} must be a whole number of days, 0 or more"
     if entry.definition:
         ours: dict[str, Any] = {
             "name": entry.definition.name,

@@ -1,6 +1,7 @@
-"""`manage.py write_docs [--check]`: the pages of docs/generated, drawn from the code they describe."""
+"""`manage.py write_docs [--check]`: docs/generated and docs/measures, drawn from the code they describe."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,17 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from hedis.accounts.roles import ROLES
+from hedis.engine.measure import Definition
 from hedis.gaps import workflow
 from hedis.gaps.models import Work
 from hedis.lib.commands import Command as BaseCommand
 from hedis.lib.commands import Refused
-from hedis.measures import portfolio
+from hedis.measures import decision_tables, measure_page, portfolio
+from hedis.measures.value_sets import packaged
 
 NOTE = "<!-- Written by `manage.py write_docs`; change the code, not this page. -->"
+MEASUREMENT_YEAR = 2026
+"""The year whose code lists the measures' pages count."""
 
 
 def gap_workflow() -> Iterator[str]:
@@ -52,31 +57,38 @@ def roles() -> Iterator[str]:
 
 
 def measures() -> Iterator[str]:
-    """The portfolio's measures with their weights and routes."""
+    """The portfolio's measures in a line each, with a way to the page of each."""
     yield "# Measures of the portfolio\n"
     yield "Results are HEDIS-aligned, not NCQA-certified. Star year = measurement year + 2.\n"
     for entry in portfolio.read():
         facts = entry.facts
         yield f"## {entry.code} {facts['name']}\n\n{facts['purpose']}\n"
-        state = (
-            f"computed, definition {entry.definition.version}" if entry.definition else "in the portfolio, not computed"
-        )
+        state = "in the portfolio, not computed"
+        if entry.definition:
+            state = f"computed, [definition {entry.definition.version}](../measures/{entry.code.lower()}.md)"
         yield f"- {facts['direction'].capitalize()} is better; steward {facts['steward']}; {state}."
         yield f"- Source: {facts['source']}"
         if facts["stars"]:
             stars = ", ".join(f"{star['year']}: {star['id']}, weight {star['weight']}" for star in facts["stars"])
             yield f"- Star Ratings: {stars}"
-        for route in portfolio.routes(entry, 2026):
-            absent = f"; no codes loaded of {', '.join(route['absent'])}" if route["absent"] else ""
-            yield f"- {route['part']}: {route['name']} — {route['state']}{absent}"
         yield ""
 
 
-PAGES: dict[str, Callable[[], Iterator[str]]] = {
-    "gap-workflow.md": gap_workflow,
-    "roles.md": roles,
-    "measures.md": measures,
-}
+def measure(entry: portfolio.Entry, definition: Definition) -> Iterator[str]:
+    """The page of one measure, with its decision table where the tests are at hand."""
+    file = settings.BASE_DIR / "tests" / "engine" / "tables" / f"{entry.code.lower()}.txt"
+    table = decision_tables.read(file) if file.exists() else None
+    return measure_page.page(entry, definition, packaged(), MEASUREMENT_YEAR, table)
+
+
+def pages() -> Iterator[tuple[str, Callable[[], Iterator[str]]]]:
+    """Every generated page: its path below docs, and what writes it."""
+    yield "generated/gap-workflow.md", gap_workflow
+    yield "generated/roles.md", roles
+    yield "generated/measures.md", measures
+    for entry in portfolio.read():
+        if entry.definition:
+            yield f"measures/{entry.code.lower()}.md", partial(measure, entry, entry.definition)
 
 
 class Command(BaseCommand):
@@ -89,15 +101,15 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
 
     def run(self, **options: Any) -> dict[str, Any]:
-        folder: Path = settings.BASE_DIR / "docs" / "generated"
+        docs: Path = settings.BASE_DIR / "docs"
         stale = []
-        for name, page in PAGES.items():
+        for name, page in pages():
             text = NOTE + "\n\n" + "\n".join(page()).rstrip() + "\n"
-            file = folder / name
+            file = docs / name
             if not file.exists() or file.read_text(encoding="utf-8") != text:
                 stale.append(name)
                 if not options["check"]:
-                    folder.mkdir(parents=True, exist_ok=True)
+                    file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_text(text, encoding="utf-8")
         if options["check"] and stale:
             raise Refused(f"stale pages, run make docs: {', '.join(stale)}")

@@ -41,7 +41,7 @@ COLORECTAL_CANCER = Exclusion(
             ("colorectal-cancer",),
             EVER,
             kinds=("diagnosis",),
-            not_on_same_claim=Events("laboratory claim", ("laboratory-setting",), EVER, ("visit",)),
+            not_on_same_claim=common.LABORATORY_CLAIM_EVER,
             needs=("icd-10-cm", "snomed-ct"),
         )
     ),

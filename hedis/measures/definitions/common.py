@@ -7,6 +7,8 @@ text was not used. Results are HEDIS-aligned, not NCQA-certified. A claim's fact
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hedis.engine.measure import (
     AllOf,
     AnyOf,
@@ -18,7 +20,7 @@ from hedis.engine.measure import (
     Exists,
     Source,
 )
-from hedis.engine.period import MEASUREMENT_YEAR_OR_YEAR_BEFORE
+from hedis.engine.period import EVER, MEASUREMENT_YEAR_OR_YEAR_BEFORE
 
 HEDIS_GENERAL_GUIDELINES = Source(
     "NCQA HEDIS MY 2025, Volume 2", "General Guidelines: continuous enrolment, exclusions"
@@ -29,6 +31,8 @@ ECQM_EXCLUSIONS = Source(
 
 LABORATORY_CLAIM = Events("laboratory claim", ("laboratory-setting",), MEASUREMENT_YEAR_OR_YEAR_BEFORE, ("visit",))
 """Claims of an independent laboratory (place of service 81): a diagnosis there is often the one to rule out."""
+
+LABORATORY_CLAIM_EVER = replace(LABORATORY_CLAIM, window=EVER)
 
 HOSPICE = Exclusion(
     "hospice",
@@ -105,6 +109,21 @@ def frailty_and_advanced_illness(high: int | None = None) -> Exclusion:
     ages = "66 and older" if high is None else f"66 to {high}"
     return Exclusion(f"frailty and advanced illness, {ages}", AllOf(FRAILTY, ADVANCED_ILLNESS), ages=(66, high))
 
+
+FRAILTY_ALONE = Exclusion("frailty, 81 and older", FRAILTY, ages=(81, None))
+
+END_STAGE_KIDNEY_DISEASE = Exists(
+    Events(
+        "end-stage kidney disease",
+        ("end-stage-renal-disease",),
+        EVER,
+        kinds=("diagnosis",),
+        not_on_same_claim=LABORATORY_CLAIM_EVER,
+        needs=("icd-10-cm", "snomed-ct"),
+    )
+)
+
+DIALYSIS = Exists(Events("dialysis", ("dialysis",), EVER, needs=("hcpcs-ii", "icd-10-pcs", "cpt", "snomed-ct")))
 
 ALWAYS = (HOSPICE, DEATH, PALLIATIVE_CARE, INSTITUTIONAL)
 """Excluded from every measure here, in the order they are reported."""

@@ -6,37 +6,17 @@ import datetime as dt
 
 from hedis.engine.measure import (
     AgeBand,
-    AllOf,
-    AnyOf,
     CodedResult,
     ContinuousEnrolment,
-    CountDates,
     Definition,
     Direction,
     Events,
-    Exists,
     LatestResult,
     Result,
     Source,
 )
-from hedis.engine.period import MEASUREMENT_YEAR_OR_YEAR_BEFORE
 from hedis.measures.definitions import common
-
-DIABETES_DIAGNOSIS = Events(
-    "diabetes diagnosis",
-    ("diabetes",),
-    MEASUREMENT_YEAR_OR_YEAR_BEFORE,
-    kinds=("diagnosis",),
-    not_on_same_claim=common.LABORATORY_CLAIM,
-    needs=("icd-10-cm",),
-)
-DIABETES_MEDICATION = Events(
-    "diabetes medication fill",
-    ("diabetes-medication",),
-    MEASUREMENT_YEAR_OR_YEAR_BEFORE,
-    kinds=("dispensing",),
-    needs=("ndc",),
-)
+from hedis.measures.definitions.diabetes import DIABETES, POPULATION
 
 GLYCEMIC_STATUS = Result(
     Events("HbA1c or GMI", ("hba1c", "glucose-management-indicator"), needs=("loinc",)),
@@ -62,15 +42,13 @@ GSD = Definition(
     sources=(
         Source("CMS122FHIR Diabetes: Glycemic Status Assessment Greater Than 9% 1.0.000", "numerator, exclusions"),
         Source("CMS 2026 Star Ratings Technical Notes", "C12 Diabetes Care – Blood Sugar Controlled"),
+        POPULATION,
         common.HEDIS_GENERAL_GUIDELINES,
         common.ECQM_EXCLUSIONS,
     ),
     ages=(AgeBand(2006, 18, 75),),
     enrolment=ContinuousEnrolment(),
-    denominator_event=AnyOf(
-        CountDates(DIABETES_DIAGNOSIS, at_least=2),
-        AllOf(Exists(DIABETES_DIAGNOSIS), Exists(DIABETES_MEDICATION)),
-    ),
+    denominator_event=DIABETES,
     exclusions=(*common.ALWAYS, common.frailty_and_advanced_illness()),
     numerator=LatestResult(GLYCEMIC_STATUS),
     notes=(
