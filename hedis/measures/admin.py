@@ -4,11 +4,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from hedis.engine.codes import Route
 from hedis.lib.modeladmin import ReadOnlyAdmin
 from hedis.lib.templatetags import portfolio
+from hedis.measures import coverage, loading
+from hedis.measures.definitions import DEFINITIONS
 from hedis.measures.models import Measure, MeasureYear
 
 
@@ -64,16 +68,33 @@ class MeasureAdmin(ReadOnlyAdmin):
     @admin.display(description="evidence routes")
     def routes(self, measure: Measure) -> SafeString | str:
         """Each route with whether it works here, and which code systems it waits for."""
-        if not measure.evidence_routes:
+        lines = [(state_chip(route.state), computed_words(route)) for route in loaded_routes(measure)]
+        lines = lines or [(state_chip(route["state"]), route_words(route)) for route in measure.evidence_routes]
+        if not lines:
             return portfolio.DASH
-        lines = [(state_chip(route["state"]), route_words(route)) for route in measure.evidence_routes]
         return format_html('<ul class="plain">{}</ul>', format_html_join("", "<li>{} {}</li>", lines))
 
 
 def state_chip(state: str) -> SafeString:
     """Active, partly, inactive or not computed, in colour and words."""
-    tone = {"active": "good", "partly": "warn", "inactive": "bad"}.get(state, "plain")
+    tone = {"active": "good", "partly active": "warn", "inactive": "bad"}.get(state, "plain")
     return portfolio.chip(state, tone)
+
+
+def loaded_routes(measure: Measure) -> tuple[Route, ...]:
+    """The routes of a computed measure by the code lists as they are now; empty where it is not computed."""
+    if measure.code not in DEFINITIONS:
+        return ()
+    found = coverage.measures(timezone.localdate().year, loading.own_lists(), [measure.code])
+    return found[0].routes
+
+
+def computed_words(route: Route) -> str:
+    """What the route looks for, how many codes it has of what, and what it waits for."""
+    counts = ", ".join(f"{number:,} {name}" for name, number in route.loaded) or "no code"
+    words = f"{route.name} ({route.part}): {counts}"
+    words += f" – needs {', '.join(route.absent)}" if route.absent else ""
+    return f"{words} – no list of {', '.join(route.empty)}" if route.empty else words
 
 
 def route_words(route: dict[str, Any]) -> str:

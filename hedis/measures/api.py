@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.routers import SimpleRouter
 
 from hedis.lib.records import One, Records
-from hedis.measures.models import Measure, MeasureYear
+from hedis.measures.models import Measure, MeasureYear, ValueSetList
 
 
 class MeasureYearRow(serializers.ModelSerializer[MeasureYear]):
@@ -29,6 +29,11 @@ class MeasureRow(serializers.ModelSerializer[Measure]):
 @extend_schema_field({"type": "array", "items": {}})
 class Routes(serializers.JSONField):
     """What closes a gap, by route, as the measure's file lists it."""
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "integer"}})
+class Counts(serializers.JSONField):
+    """How many codes, by name."""
 
 
 class MeasureDetail(MeasureRow):
@@ -104,7 +109,40 @@ class MeasureYears(Records):
         return MeasureYear.objects.all()
 
 
+class ValueSetListRow(serializers.ModelSerializer[ValueSetList]):
+    """One list of codes the plan loaded from its own files."""
+
+    codes = Counts()
+    value_sets = Counts()
+    warnings = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = ValueSetList
+        fields = ("name", "source_file", "format", "version", "measurement_year", "codes", "value_sets", "warnings",
+                  "content_hash", "imported_by", "imported_at")  # fmt: skip
+
+
+class ValueSetListFilters(filters.FilterSet):
+    """Narrow the lists."""
+
+    class Meta:
+        model = ValueSetList
+        fields = ("measurement_year",)
+
+
+@extend_schema_view(list=extend_schema(summary="The plan's own code lists: what was loaded, when, by whom"))
+class CodeLists(Records):
+    """The plan's own code lists; counts, never the licensed codes themselves."""
+
+    queryset = ValueSetList.objects.all()
+    row_class = ValueSetListRow
+    filterset_class = ValueSetListFilters
+    ordering = ("name",)
+    ordering_fields = ("name", "imported_at")
+
+
 router = SimpleRouter()
 router.register("measures", Measures, basename="measures")
 router.register("measure-years", MeasureYears, basename="measure-years")
+router.register("code-lists", CodeLists, basename="code-lists")
 urlpatterns = router.urls

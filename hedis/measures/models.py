@@ -77,3 +77,41 @@ class MeasureYear(models.Model):
 
     def __str__(self) -> str:
         return f"{self.measure.code} MY{self.measurement_year}"
+
+
+class ValueSetList(models.Model):
+    """One list of codes the plan loaded from its own files: what it was, who loaded it, how many codes of what."""
+
+    class Format(models.TextChoices):
+        CSV = "csv", "Our own layout"
+        TUVA = "tuva", "Tuva"
+        FHIR = "fhir", "FHIR ValueSet"
+        PQA = "pqa", "Medication workbook"
+        DRUGS = "drugs", "Drug file"
+
+    name = models.CharField(max_length=100, unique=True)
+    source_file = models.CharField(max_length=200, help_text="The file's own name, without its path.")
+    format = models.CharField(max_length=10, choices=Format.choices)
+    version = models.CharField(max_length=60, blank=True)
+    measurement_year = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="The year the list is for; empty where its rows say."
+    )
+    codes = models.JSONField(help_text="Number of codes by vocabulary.")
+    value_sets = models.JSONField(help_text="Number of codes by value set.")
+    warnings = models.JSONField(default=list, blank=True)
+    content_hash = models.CharField(max_length=64, help_text="SHA-256 of the stored list.")
+    imported_by = models.CharField(max_length=150)
+    imported_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        verbose_name = "own code list"
+        constraints: ClassVar = [models.CheckConstraint(condition=~Q(name=""), name="value_set_list_has_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def file(self) -> str:
+        """Its file in the folder of the plan's own lists."""
+        return f"{self.name}.csv"
