@@ -1,0 +1,1 @@
+"""Gaps and rates as FHIR R4: the Da Vinci DEQM profiles, for programs that exchange them."""
