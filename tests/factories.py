@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from hedis.gaps.models import FindingRun, Gap, MeasureCount, Status, Work
+from hedis.gaps.models import UNMET, Adherence, AdherenceClass, FindingRun, Gap, MeasureCount, Status, Work
 from hedis.measures.models import Measure
 from hedis.members.models import Attribution, Contract, Enrolment, Member, Provider
 from hedis.members.pseudonyms import pseudonym
@@ -65,7 +65,7 @@ def make_measure(code: str = "COL", **overrides: Any) -> Measure:
 
 
 def make_gap(member: Member, measure: Measure, **overrides: Any) -> Gap:
-    """An open gap of 2026 that can be closed until year's end."""
+    """An open gap of 2026 that can be closed, and its member usefully contacted, until year's end."""
     year = overrides.get("year", 2026)
     facts = {
         "year": year,
@@ -78,7 +78,27 @@ def make_gap(member: Member, measure: Measure, **overrides: Any) -> Gap:
         "assigned_to": member.care_manager,
         **overrides,
     }
+    if facts["status"] in UNMET:
+        facts.setdefault("contact_by", facts["closable_until"])
+    if "closable_until" not in overrides and facts.get("contact_by"):
+        facts["closable_until"] = max(facts["closable_until"], facts["contact_by"])
     return Gap.objects.create(member=member, measure=measure, **facts)
+
+
+def make_adherence(gap: Gap, **overrides: Any) -> Adherence:
+    """The days behind an adherence gap: 231 of 300 covered, twelve more may be missed."""
+    facts = {
+        "treatment_start": date(gap.year, 1, 5),
+        "treatment_end": date(gap.year, 10, 31),
+        "treatment_days": 300,
+        "covered_days": 231,
+        "missable_days": 12,
+        "refill_due": date(gap.year, 11, 3),
+        "last_chance_date": date(gap.year, 11, 22),
+        "adherence_class": AdherenceClass.AT_RISK,
+        **overrides,
+    }
+    return Adherence.objects.create(gap=gap, **facts)
 
 
 def make_count(measure: Measure, contract: Contract | None, **overrides: Any) -> MeasureCount:

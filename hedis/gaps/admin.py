@@ -27,15 +27,15 @@ from hedis.lib.templatetags import portfolio
 class GapAdmin(ReadOnlyAdmin):
     """Gaps are found by the engine and moved through the workflow; nobody types one in."""
 
-    list_display = ("gap", "member_link", "status_cell", "work_cell", "reason_cell", "due_cell", "contract_number",
+    list_display = ("gap", "member_link", "status_cell", "work_cell", "reason_cell", "contact_cell", "contract_number",
                     "assigned_to")  # fmt: skip
     list_filter = filters.FILTERS
     search_fields = ("member__pseudonym",)
     search_help_text = (
         "Member label, such as a1b2 c3d4 e5f6. For a plan’s member id use Members: it never enters an address."
     )
-    ordering = ("closable_until", "id")
-    sortable_by = ("due_cell",)
+    ordering = ("contact_by", "id")
+    sortable_by = ("contact_cell",)
     actions = ("move_selected", "hand_selected", "export_selected")
     change_list_template = "admin/gaps/gap/list.html"
     change_form_template = "admin/gaps/gap/page.html"
@@ -93,9 +93,14 @@ class GapAdmin(ReadOnlyAdmin):
         words = gap.reason or gap.exclusion
         return format_html('<span class="two-lines" title="{}">{}</span>', words, words) if words else portfolio.DASH
 
-    @admin.display(description="closable until", ordering="closable_until")
-    def due_cell(self, gap: Gap) -> SafeString | str:
-        return portfolio.deadline(gap.closable_until, timezone.localdate()) if gap.is_unmet else portfolio.DASH
+    @admin.display(description="contact by", ordering="contact_by")
+    def contact_cell(self, gap: Gap) -> SafeString | str:
+        """The last useful contact date, or that it has passed."""
+        today = timezone.localdate()
+        if gap.contact_by and gap.can_be_reached(today):
+            return portfolio.deadline(gap.contact_by, today)
+        instead = labels.contact_chip(gap, today)
+        return portfolio.chip(instead.text, instead.tone, instead.title) if instead else portfolio.DASH
 
     @admin.display(description="contract")
     def contract_number(self, gap: Gap) -> str:
@@ -225,6 +230,7 @@ class GapAdmin(ReadOnlyAdmin):
     def page(self, request: HttpRequest, gap: Gap, form: Any, version: int, status: int = 200) -> HttpResponse:
         """The gap's page, rendered before the transaction ends."""
         steps = workflow.steps_from(gap) if request.user.has_perm("gaps.change_gap") and gap.is_unmet else []
+        today = timezone.localdate()
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -236,7 +242,10 @@ class GapAdmin(ReadOnlyAdmin):
             "steps": steps,
             "form": form,
             "version": version,
-            "today": timezone.localdate(),
+            "today": today,
+            "too_late": labels.too_late_words(gap, today),
+            "instead": labels.contact_chip(gap, today),
+            "cover": labels.cover(gap, today),
             "history": Transition.objects.filter(gap=gap).order_by("-at", "-id"),
         }
         return TemplateResponse(request, self.change_form_template, context, status=status).render()

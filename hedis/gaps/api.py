@@ -26,7 +26,7 @@ from rest_framework.routers import SimpleRouter
 from audit.reading import RecordedReads
 from hedis.accounts.models import User
 from hedis.gaps import workflow
-from hedis.gaps.models import Gap, GapQuerySet, Status, Transition, Work
+from hedis.gaps.models import AdherenceClass, Gap, GapQuerySet, Status, Transition, Work
 from hedis.lib import etag
 from hedis.lib.problem import Conflict, PreconditionFailed
 from hedis.lib.records import One, Records
@@ -56,6 +56,8 @@ GAP_ID = r"^[0-9]{1,18}$"
                 "exclusion": "",
                 "data_as_of": "2026-09-30",
                 "closable_until": "2026-12-31",
+                "contact_by": "2026-12-12",
+                "adherence_class": None,
                 "assigned_to": "ana",
                 "version": 3,
                 "changed_at": "2026-10-05T14:12:09.118273Z",
@@ -81,14 +83,35 @@ class GapRow(serializers.Serializer[Any]):
     exclusion = serializers.CharField()
     data_as_of = serializers.DateField()
     closable_until = serializers.DateField()
+    contact_by = serializers.DateField(
+        allow_null=True, help_text="Last day on which a contact can still close it; null where none can, or none need."
+    )
+    adherence_class = serializers.CharField(
+        source="adherence.adherence_class", default=None, allow_null=True, help_text="Of adherence measures (PDC)."
+    )
     assigned_to = serializers.CharField(source="assigned_to.username", default=None, allow_null=True)
     version = serializers.IntegerField()
     changed_at = serializers.DateTimeField()
 
 
+class AdherenceDays(serializers.Serializer[Any]):
+    """The days behind a gap of an adherence measure (proportion of days covered)."""
+
+    treatment_start = serializers.DateField(help_text="First fill of the year.")
+    treatment_end = serializers.DateField()
+    treatment_days = serializers.IntegerField(help_text="Without days in hospital or skilled nursing facility.")
+    covered_days = serializers.IntegerField()
+    pdc = serializers.DecimalField(max_digits=5, decimal_places=2, allow_null=True, help_text="Percent, to show.")
+    missable_days = serializers.IntegerField(help_text="Days that may still be missed; below 0: the goal is lost.")
+    refill_due = serializers.DateField(allow_null=True)
+    last_chance_date = serializers.DateField(allow_null=True)
+    adherence_class = serializers.ChoiceField(AdherenceClass.choices)
+
+
 class GapDetail(GapRow):
     """A gap with the steps that may follow."""
 
+    adherence = AdherenceDays(default=None, allow_null=True, read_only=True)
     supplemental_only = serializers.BooleanField(help_text="Met by supplemental data alone.")
     exclusion_date = serializers.DateField(allow_null=True)
     definition_version = serializers.CharField()
@@ -158,6 +181,11 @@ class GapFilters(filters.FilterSet):
     )
     due_before = filters.DateFilter(field_name="closable_until", lookup_expr="lt", label="closable until before")
     due_after = filters.DateFilter(field_name="closable_until", lookup_expr="gt", label="closable until after")
+    contact_by_before = filters.DateFilter(field_name="contact_by", lookup_expr="lt", label="contact by before")
+    contact_by_after = filters.DateFilter(field_name="contact_by", lookup_expr="gt", label="contact by after")
+    adherence_class = filters.MultipleChoiceFilter(
+        field_name="adherence__adherence_class", choices=AdherenceClass.choices, label="class of an adherence measure"
+    )
     data_before = filters.DateFilter(field_name="data_as_of", lookup_expr="lt", label="data as of before")
     data_after = filters.DateFilter(field_name="data_as_of", lookup_expr="gt", label="data as of after")
     changed_since = filters.IsoDateTimeFilter(field_name="changed_at", lookup_expr="gte", label="changed at or after")
@@ -181,7 +209,17 @@ class GapRecords(RecordedReads, Records):
     filterset_class = GapFilters
     cursor_key = "id"
     ordering = ()  # by id, whose index gives the first page at once however many gaps there are
-    ordering_fields = ("id", "closable_until", "year", "measure", "status", "work_status", "changed_at", "data_as_of")
+    ordering_fields = (
+        "id",
+        "contact_by",
+        "closable_until",
+        "year",
+        "measure",
+        "status",
+        "work_status",
+        "changed_at",
+        "data_as_of",
+    )
     ordering_columns = {"measure": "measure__code"}
     member_field = "member"
 

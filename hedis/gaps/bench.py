@@ -16,7 +16,7 @@ from hedis.lib.commands import Refused
 
 ROUNDS = 15
 PAGE = """
-SELECT g.id, g.status, g.work_status, g.reason, g.closable_until, m.pseudonym, e.code
+SELECT g.id, g.status, g.work_status, g.reason, g.contact_by, m.pseudonym, e.code
 FROM gaps_gap g JOIN members_member m ON m.id = g.member_id JOIN measures_measure e ON e.id = g.measure_id
 WHERE g.year = %s ORDER BY g.id LIMIT 50
 """

@@ -29,7 +29,7 @@ def queue_panel(request: HttpRequest) -> dict[str, Any] | None:
     year = queueing.newest_year(held)
     gaps = held.for_year(year) if year else held
     today = timezone.localdate()
-    rows = queueing.filled(list(queueing.by_member(gaps)[:FIRST_OF_QUEUE]), gaps, today)
+    rows = queueing.filled(list(queueing.by_member(gaps, today)[:FIRST_OF_QUEUE]), gaps, today)
     queueing.record_look("queue.viewed", (row.member for row in rows), by=user)
     return {
         "template": "admin/panels/queue.html",
@@ -37,17 +37,18 @@ def queue_panel(request: HttpRequest) -> dict[str, Any] | None:
         "year": year,
         "today": today,
         "counts": queue_counts(gaps, today),
+        "slipping": queueing.slipping(year, seen_by=user).count() if year else 0,
         "rows": rows,
     }
 
 
 def queue_counts(gaps: Any, today: date) -> dict[str, int]:
-    """Members, gaps, those due in 14 and 30 days, those reopened, those nobody holds."""
+    """Members, gaps, those to be contacted in 14 and 30 days, those reopened, those nobody holds."""
     counts: dict[str, int] = gaps.aggregate(
         members=Count("member", distinct=True),
         gaps=Count("pk"),
-        due_14=Count("pk", filter=Q(closable_until__range=(today, today + timedelta(days=14)))),
-        due_30=Count("pk", filter=Q(closable_until__range=(today, today + timedelta(days=30)))),
+        due_14=Count("pk", filter=Q(contact_by__range=(today, today + timedelta(days=14)))),
+        due_30=Count("pk", filter=Q(contact_by__range=(today, today + timedelta(days=30)))),
         reopened=Count("pk", filter=Q(work_status=Work.REOPENED)),
         nobody=Count("pk", filter=Q(assigned_to=None)),
     )
@@ -116,10 +117,17 @@ def cards_of(gaps: Sequence[Gap], today: date, *, may_work: bool) -> list[dict[s
             "work": labels.work_chip(gap),
             "steps": workflow.steps_from(gap) if may_work and gap.is_unmet else [],
             "history": history.get(gap.pk, []),
-            "late": gap.is_unmet and gap.closable_until < today,
+            "too_late": labels.too_late_words(gap, today),
+            "instead": labels.contact_chip(gap, today),
+            "cover": labels.cover(gap, today),
         }
-        for gap in sorted(gaps, key=lambda gap: (not gap.is_unmet, gap.closable_until, gap.measure.code))
+        for gap in sorted(gaps, key=lambda gap: urgency_of(gap, today))
     ]
+
+
+def urgency_of(gap: Gap, today: date) -> tuple[Any, ...]:
+    """Unmet before settled, still in time before too late, then by the last day a contact counts."""
+    return (not gap.is_unmet, not gap.can_be_reached(today), gap.contact_by or gap.closable_until, gap.measure.code)
 
 
 def open_gaps_of_newest_year() -> Any:

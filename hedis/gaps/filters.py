@@ -8,7 +8,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 
 from hedis.gaps.handing import people_for
-from hedis.gaps.models import UNMET, FindingRun, Status, Work
+from hedis.gaps.models import SLIPPING, UNMET, AdherenceClass, FindingRun, Status, Work
 from hedis.lib.modeladmin import FormFilter
 from hedis.measures.models import Measure
 from hedis.members.models import Contract
@@ -129,16 +129,32 @@ class OwnerFilter(admin.SimpleListFilter):
         return queryset.filter(assigned_to=int(owner)) if owner.isdecimal() else queryset
 
 
-class DueFilter(FormFilter):
-    """Closable until, from a day to a day, both included."""
+class AdherenceFilter(admin.SimpleListFilter):
+    """Where a member stands on the days covered; with the status "Closed", who is met today and may still be lost."""
 
-    title = "closable until"
+    title = parameter_name = "adherence"
+    slipping = "slipping"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.slipping, "Needs a refill soon"), *AdherenceClass.choices]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() == self.slipping:
+            return queryset.filter(adherence__adherence_class__in=SLIPPING)
+        return queryset.filter(adherence__adherence_class=self.value()) if self.value() else queryset
+
+
+class DueFilter(FormFilter):
+    """The last useful contact date, from a day to a day, both included."""
+
+    title = "contact by"
     fields = (("due_from", "From", "date"), ("due_to", "To", "date"))
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         start, end = self.day("due_from"), self.day("due_to")
-        queryset = queryset.filter(closable_until__gte=start) if start else queryset
-        return queryset.filter(closable_until__lte=end) if end else queryset
+        queryset = queryset.filter(contact_by__gte=start) if start else queryset
+        return queryset.filter(contact_by__lte=end) if end else queryset
 
 
-FILTERS = (YearFilter, StatusFilter, MeasureFilter, ContractFilter, WorkFilter, OwnerFilter, DueFilter)
+FILTERS = (YearFilter, StatusFilter, MeasureFilter, ContractFilter, WorkFilter, OwnerFilter, DueFilter,
+           AdherenceFilter)  # fmt: skip

@@ -4,23 +4,26 @@ Everything is set-based: one engine pass a measure, one COPY into a staging tabl
 change. Running it twice changes nothing; a gap that opens again is told as reopened.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import ibis
+import pyarrow as pa
 from django.db import connection, transaction
 
 from audit import ledger
 from audit.models import Event
-from hedis.engine.evaluate import evaluate, kept_in_memory
+from hedis.engine import pdc
+from hedis.engine.backends import Backend
+from hedis.engine.evaluate import Pass
 from hedis.engine.facts import Tables
-from hedis.engine.measure import Definition
+from hedis.engine.measure import DaysCovered, Definition
 from hedis.engine.period import measurement_year
 from hedis.evidence import warehouse
-from hedis.gaps import statements
-from hedis.gaps.models import FindingRun, MeasureCount
+from hedis.gaps import contacting, statements
+from hedis.gaps.models import LONGEST_VALUE, FindingRun, MeasureCount
 from hedis.measures import loading, portfolio
 from hedis.measures.definitions import DEFINITIONS
 from hedis.measures.models import Measure
@@ -28,9 +31,15 @@ from hedis.members.models import Contract
 
 COLUMNS = (
     "member", "contract", "star_eligible", "status", "reason_code", "reason", "evidence_date", "evidence_value",
-    "evidence_route", "supplemental_only", "exclusion", "exclusion_date", "closable_until", "definition_version",
+    "evidence_route", "supplemental_only", "exclusion", "exclusion_date", "closable_until", "contact_by",
+    "definition_version",
+)  # fmt: skip
+ADHERENCE = (
+    "treatment_start", "treatment_end", "treatment_days", "covered_days", "missable_days", "refill_due",
+    "last_chance_date", "adherence_class",
 )  # fmt: skip
 NEVER_EMPTY = {"reason_code", "reason", "evidence_value", "evidence_route", "exclusion"}
+Read = Callable[[ibis.Table], pa.Table]
 
 
 class NotInWarehouse(Exception):
@@ -65,11 +74,30 @@ class Scope:
         return not (self.contract or self.member)
 
 
+class Watch(Protocol):
+    """Told after each measure of a run: its code and counts, and how many of how many are done."""
+
+    def __call__(self, code: str, counts: Counts, done: int, total: int) -> None: ...
+
+
+def nobody_watches(code: str, counts: Counts, done: int, total: int) -> None:
+    """The run of a program that shows no progress."""
+
+
 @transaction.atomic
 def find(
-    year: int, *, as_of: date, scope: Scope = Scope(), definitions: Iterable[Definition] | None = None, by: Any
+    year: int,
+    *,
+    as_of: date,
+    scope: Scope = Scope(),
+    definitions: Iterable[Definition] | None = None,
+    watch: Watch = nobody_watches,
+    backend: Backend | None = None,
+    by: Any,
 ) -> dict[str, Counts]:
-    """Find the gaps of `year` as known on `as_of`; returns counts per measure code.
+    """Find the gaps of `year` as known on `as_of`, of every measure there was; returns counts per measure code.
+
+    `backend`: the engine that computes, DuckDB where none is given; the rows are the same.
 
     Raises warehouse.NoWarehouse before the first import, NotInWarehouse for an unknown contract or member, ValueError
     where `as_of` lies before the year.
@@ -77,25 +105,19 @@ def find(
     # Two runs at once would both insert the same gap.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('find gaps'))")
-    stored = warehouse.connect()
-    tables = Tables(
-        stored.member,
-        stored.enrolment,
-        stored.event,
-        stored.dispensing,
-        portfolio.value_sets(year, loading.own_lists()),
-    )
-    if scope.member and not tables.member.filter(tables.member.member == scope.member).count().to_pyarrow().as_py():
-        raise NotInWarehouse("no such member in the warehouse")
-    if scope.contract and not Contract.objects.filter(number=scope.contract).exists():
-        raise NotInWarehouse(f"no contract {scope.contract} in the warehouse")
-    keep = kept_in_memory(stored.member.get_backend())
+    stored = warehouse.connect(backend=backend)
+    period = measurement_year(year)
+    # A measure younger than the year has nothing to find; one asked for by name says so.
+    every = [each for each in DEFINITIONS.values() if each.in_force(period)]
+    wanted = every if definitions is None else list(definitions)
+    judging = [Pass(wanted, part, period, as_of, stored.backend.keep) for part in parts_of(stored, year, scope)]
     run = FindingRun(year=year, data_as_of=as_of, generation=stored.generation, found_by=name_of(by))
     found, changed = {}, {}
-    for definition in DEFINITIONS.values() if definitions is None else definitions:
-        relation = evaluate(definition, tables, measurement_year(year), as_of, member=scope.member or None, keep=keep)
-        changed[definition.code] = store(definition, relation, run, scope)
+    for done, definition in enumerate(wanted, start=1):
+        relations = (judged(definition, each) for each in judging)
+        changed[definition.code] = store(definition, relations, run, scope, read=stored.backend.arrow)
         found[definition.code] = counted(definition, run, scope)
+        watch(definition.code, found[definition.code], done, len(wanted))
     ledger.record(
         Event.Kind.JOB,
         "gaps.found",
@@ -109,37 +131,82 @@ def find(
     return found
 
 
+def parts_of(stored: warehouse.Warehouse, year: int, scope: Scope) -> list[Tables]:
+    """What the engine reads, in parts that fit its memory; one member where the scope names one.
+
+    Raises NotInWarehouse for a member or contract the warehouse has not.
+    """
+    named = stored.member.filter(stored.member.member == scope.member)
+    if scope.member and not stored.backend.arrow(named).num_rows:
+        raise NotInWarehouse("no such member in the warehouse")
+    if scope.contract and not Contract.objects.filter(number=scope.contract).exists():
+        raise NotInWarehouse(f"no contract {scope.contract} in the warehouse")
+    tables = stored.tables(portfolio.value_sets(year, loading.own_lists()))
+    if scope.member:
+        return [tables.of_member(scope.member)]
+    return tables.parts(stored.parts())
+
+
+def judged(definition: Definition, judging: Pass) -> ibis.Table:
+    """What the engine says of one measure; of an adherence measure with the days behind it."""
+    relation = judging.result(definition)
+    if not isinstance(definition.numerator, DaysCovered):
+        return relation
+    days = pdc.adherence(definition, judging.tables, judging.period, judging.as_of, keep=judging.keep)
+    return relation.left_join(days.select("member", *ADHERENCE), "member").drop("member_right")
+
+
 def name_of(by: Any) -> str:
     """The actor as text, for rows that outlive the account."""
     return by if isinstance(by, str) else str(by.get_username())
 
 
-def store(definition: Definition, relation: ibis.Table, run: FindingRun, scope: Scope) -> dict[str, int]:
-    """Bring one measure's rows to what the engine says; returns how many were found, changed, reopened or ended."""
+def store(
+    definition: Definition,
+    relations: Iterable[ibis.Table],
+    run: FindingRun,
+    scope: Scope,
+    *,
+    read: Read = ibis.Table.to_pyarrow,
+) -> dict[str, int]:
+    """Bring one measure's rows to what the engine says; returns how many were found, changed, reopened or ended.
+
+    `relations`: parts of the plan, each with the engine's `RESULT` columns; of an adherence measure also `ADHERENCE`.
+    `read`: how their rows come here from the engine.
+    """
     measure = Measure.objects.get(code=definition.code)
     facts: dict[str, Any] = {"measure": measure.pk, "year": run.year, "as_of": run.data_as_of, "by": run.found_by,
              "contract": scope.contract or None, "member": scope.member or None}  # fmt: skip
+    adherence = isinstance(definition.numerator, DaysCovered)
+    columns = COLUMNS + ADHERENCE if adherence else COLUMNS
+    lead, calendar = portfolio.lead_days(definition.code), portfolio.calendar(run.year)
     with connection.cursor() as cursor:
         cursor.execute(statements.STAGE)
-        with cursor.copy(statements.COPY) as copy:
-            for row in rows(relation):
-                copy.write_row(row)
+        with cursor.copy(statements.COPY.format(columns=", ".join(columns))) as copy:
+            for relation in relations:
+                for row in rows(contacting.with_contact_by(relation, lead, calendar), columns, read):
+                    copy.write_row(row)
         cursor.execute("ANALYZE found_gap")
         changes: dict[str, int] = {}
-        for name, statement in statements.STEPS:
+        for name, statement in statements.STEPS + (statements.ADHERENCE_STEPS if adherence else ()):
             cursor.execute(statement, facts)
             changes[name] = cursor.rowcount
     return {name: changes[name] for name in statements.CHANGES}
 
 
-def rows(relation: ibis.Table) -> Iterator[Sequence[Any]]:
-    """The relation's rows in the order of COLUMNS, batch by batch; text columns that may not be null as ""."""
-    for batch in relation.select(*COLUMNS).to_pyarrow().to_batches(50_000):
-        columns = [
+def rows(relation: ibis.Table, columns: Sequence[str], read: Read) -> Iterator[Sequence[Any]]:
+    """The relation's rows in the order of `columns`, batch by batch; text columns that may not be null as ""."""
+    shown = ibis.ifelse(
+        relation.evidence_value.length() > LONGEST_VALUE,
+        relation.evidence_value.left(LONGEST_VALUE - 1) + "…",
+        relation.evidence_value,
+    )
+    for batch in read(relation.mutate(evidence_value=shown).select(*columns)).to_batches(50_000):
+        lists = [
             ["" if value is None else value for value in column] if name in NEVER_EMPTY else column
-            for name, column in zip(COLUMNS, (column.to_pylist() for column in batch.columns), strict=True)
+            for name, column in zip(columns, (column.to_pylist() for column in batch.columns), strict=True)
         ]
-        yield from zip(*columns, strict=True)
+        yield from zip(*lists, strict=True)
 
 
 def counted(definition: Definition, run: FindingRun, scope: Scope) -> Counts:

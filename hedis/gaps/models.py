@@ -1,11 +1,12 @@
 """What is missing: gaps in care, every step they took, and the counts each finding run left."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Cast, NullIf
 
 from hedis.accounts import roles
 from hedis.measures.models import Measure
@@ -42,6 +43,25 @@ class Work(models.TextChoices):
 
 
 UNMET = (Status.OPEN, Status.PROSPECTIVE)
+# A result can be a report of many pages; a gap shows its beginning.
+LONGEST_VALUE = 80
+
+
+class AdherenceClass(models.TextChoices):
+    """Where a member stands on the proportion of days covered, as a care manager should hear it."""
+
+    NOT_YET_IN = "not_yet_in", "One fill so far: not counted yet"
+    LOCKED_IN = "locked_in", "Covered for the year by what is on hand"
+    SAFE = "safe", "On track"
+    AT_RISK = "at_risk", "At risk"
+    LAST_CHANCE = "last_chance", "Last chance to refill"
+    LATE_REFILL = "late_refill", "Refill is late"
+    UNSALVAGEABLE = "unsalvageable", "Can no longer reach the goal this year"
+    EXCLUDED = "excluded", "Excluded"
+
+
+# Who may still be met at year's end, but not without a refill soon.
+SLIPPING = (AdherenceClass.AT_RISK, AdherenceClass.LAST_CHANCE, AdherenceClass.LATE_REFILL)
 
 
 class GapQuerySet(models.QuerySet["Gap"]):
@@ -67,7 +87,18 @@ class GapQuerySet(models.QuerySet["Gap"]):
 
     def for_list(self) -> "GapQuerySet":
         """With everything a list row shows, in one query."""
-        return self.select_related("member", "member__contact_preference", "measure", "contract", "assigned_to")
+        return self.select_related(
+            "member", "member__contact_preference", "measure", "contract", "assigned_to", "adherence"
+        )
+
+    def contact_within(self, today: date, days: int) -> "GapQuerySet":
+        """A contact still counts, and must be made in so many days."""
+        return self.filter(contact_by__range=(today, today + timedelta(days=days)))
+
+    def too_late(self, today: date) -> "GapQuerySet":
+        """Unmet, and no contact can close it any more. Not those whose supply on hand will do it without one."""
+        passed = self.open().filter(Q(contact_by=None) | Q(contact_by__lt=today))
+        return passed.exclude(adherence__adherence_class=AdherenceClass.LOCKED_IN)
 
 
 class Gap(models.Model):
@@ -82,7 +113,7 @@ class Gap(models.Model):
     reason_code = models.CharField(max_length=40, blank=True, help_text="Da Vinci DEQM reason code.")
     reason = models.TextField(blank=True, help_text="The missing event and its window, in words.")
     evidence_date = models.DateField(null=True, blank=True)
-    evidence_value = models.CharField(max_length=80, blank=True)
+    evidence_value = models.CharField(max_length=LONGEST_VALUE, blank=True)
     evidence_route = models.CharField(max_length=120, blank=True)
     supplemental_only = models.BooleanField(default=False)
     star_eligible = models.BooleanField(
@@ -92,6 +123,14 @@ class Gap(models.Model):
     exclusion_date = models.DateField(null=True, blank=True)
     data_as_of = models.DateField("data as of")
     closable_until = models.DateField()
+    contact_by = models.DateField(
+        "contact by",
+        null=True,
+        blank=True,
+        help_text="The last day on which contacting the member can still close the gap: until then an appointment can "
+        "be had and its result arrives, or a refill keeps the goal in reach. None where nothing is missing, where "
+        "nothing can close it any more, or where what is on hand meets the goal without a contact.",
+    )
     definition_version = models.CharField(max_length=20)
     assigned_to = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_gaps"
@@ -105,7 +144,7 @@ class Gap(models.Model):
     class Meta:
         verbose_name = "gap in care"
         verbose_name_plural = "gaps in care"
-        ordering: ClassVar = ["closable_until", "id"]
+        ordering: ClassVar = ["contact_by", "id"]
         permissions: ClassVar = [("assign_gap", "Can hand gaps to another person")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["member", "measure", "year"], name="gap_once_a_year"),
@@ -116,16 +155,18 @@ class Gap(models.Model):
                 condition=Q(exclusion="") | Q(status=Status.NOT_APPLICABLE), name="gap_excluded_never_open"
             ),
             models.CheckConstraint(condition=~Q(status__in=UNMET) | ~Q(reason=""), name="gap_unmet_says_why"),
+            models.CheckConstraint(
+                condition=Q(contact_by=None) | Q(status__in=UNMET, contact_by__lte=F("closable_until")),
+                name="gap_contact_while_unmet_and_closable",
+            ),
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["assigned_to", "closable_until", "id"], condition=Q(status__in=UNMET), name="gap_queue"
-            ),
+            models.Index(fields=["assigned_to", "contact_by", "id"], condition=Q(status__in=UNMET), name="gap_queue"),
             models.Index(fields=["year", "measure", "contract", "status"], name="gap_counts"),
-            models.Index(fields=["year", "status", "closable_until", "id"], name="gap_list"),
-            models.Index(fields=["closable_until", "id"], name="gap_due"),
+            models.Index(fields=["year", "status", "contact_by", "id"], name="gap_list"),
+            models.Index(fields=["contact_by", "id"], name="gap_due"),
             models.Index(fields=["changed_at"], name="gap_sync"),
-            models.Index(fields=["year", "closable_until", "id"], condition=Q(status__in=UNMET), name="gap_unmet"),
+            models.Index(fields=["year", "contact_by", "id"], condition=Q(status__in=UNMET), name="gap_unmet"),
         ]
 
     def __str__(self) -> str:
@@ -143,9 +184,61 @@ class Gap(models.Model):
             return "Met today"
         return self.get_status_display()
 
-    def days_left(self, today: date) -> int:
-        """Days until the gap can no longer be closed; negative once it is too late."""
-        return (self.closable_until - today).days
+    def can_be_reached(self, today: date) -> bool:
+        """Whether a contact on this day can still close the gap."""
+        return self.contact_by is not None and self.contact_by >= today
+
+
+class Adherence(models.Model):
+    """How many days of the treatment period a member of a PDC measure was covered, and what can still be done.
+
+    `treatment_days` and `covered_days` are counted from the first fill of the year to the day the data stands at;
+    `missable_days` and `last_chance_date` look ahead to `treatment_end`. How: docs/pdc.md.
+    """
+
+    gap = models.OneToOneField(Gap, on_delete=models.CASCADE, primary_key=True, related_name="adherence")
+    treatment_start = models.DateField()
+    treatment_end = models.DateField(help_text="The last day of the year that counts for this member.")
+    treatment_days = models.PositiveSmallIntegerField(
+        help_text="So far, without days in hospital or skilled nursing facility."
+    )
+    covered_days = models.PositiveSmallIntegerField()
+    pdc = models.GeneratedField(
+        expression=Cast("covered_days", models.DecimalField(max_digits=9, decimal_places=2))
+        * 100
+        / NullIf("treatment_days", 0),
+        output_field=models.DecimalField(max_digits=5, decimal_places=2),
+        db_persist=True,
+        help_text="Proportion of days covered, in percent, rounded to show; the goal is judged on the days.",
+    )
+    missable_days = models.SmallIntegerField(help_text="Days that may still be missed; below 0: the goal is lost.")
+    refill_due = models.DateField(null=True, help_text="The first day without medication on hand.")
+    last_chance_date = models.DateField(
+        null=True,
+        help_text="A fill after this day is too late for the goal; none where none is needed or none helps.",
+    )
+    adherence_class = models.CharField("class", max_length=20, choices=AdherenceClass.choices)
+
+    class Meta:
+        verbose_name_plural = "adherence"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(adherence_class__in=AdherenceClass.values), name="adherence_class_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(covered_days__lte=F("treatment_days"), treatment_end__gte=F("treatment_start")),
+                name="adherence_days_add_up",
+            ),
+            models.CheckConstraint(
+                condition=(Q(missable_days__gte=0) & ~Q(adherence_class=AdherenceClass.UNSALVAGEABLE))
+                | Q(missable_days__lt=0, last_chance_date=None),
+                name="adherence_lost_has_no_chance_left",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["adherence_class"], name="adherence_by_class")]
+
+    def __str__(self) -> str:
+        return f"{self.covered_days} of {self.treatment_days} days"
 
 
 class Transition(models.Model):

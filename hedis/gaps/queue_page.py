@@ -1,6 +1,5 @@
 """The queue as a page: filters, rows, and one step for all that are ticked."""
 
-from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -12,13 +11,17 @@ from django.utils import timezone
 
 from hedis.accounts.models import User
 from hedis.gaps import handing, queueing
-from hedis.gaps.models import Gap, GapQuerySet, Work
+from hedis.gaps.models import AdherenceClass, Gap, GapQuerySet, Work
 from hedis.lib.paging import CappedPaginator
 from hedis.measures.models import Measure
 
 PAGE_SIZE = 50
-DUE_WITHIN = [("", "Any time"), ("14", "14 days"), ("30", "30 days"), ("60", "60 days"), ("90", "90 days")]
+TOO_LATE = "late"
+CONTACT_WITHIN = [("", "Any day"), ("7", "Next 7 days"), ("14", "Next 14 days"), ("30", "Next 30 days"),
+                  ("60", "Next 60 days"), ("90", "Next 90 days"), (TOO_LATE, "Too late to count")]  # fmt: skip
 OPEN_WORK = [(value, words) for value, words in Work.choices if value in handing.BY_HAND or value == Work.REOPENED]
+
+NARROWING = ("measure", "work", "due", "adherence", "language", "member")
 
 
 class QueueFilter(forms.Form):
@@ -28,7 +31,10 @@ class QueueFilter(forms.Form):
     year = forms.IntegerField(label="Year", required=False, widget=forms.HiddenInput)
     measure = forms.ChoiceField(label="Measure", required=False)
     work = forms.ChoiceField(label="Work status", choices=[("", "Any work status"), *OPEN_WORK], required=False)
-    due = forms.ChoiceField(label="Due within", choices=DUE_WITHIN, required=False)
+    due = forms.ChoiceField(label="Contact by", choices=CONTACT_WITHIN, required=False)
+    adherence = forms.ChoiceField(
+        label="Adherence", choices=[("", "Any class"), *AdherenceClass.choices], required=False
+    )
     language = forms.ChoiceField(label="Language", required=False)
     member = forms.RegexField(
         label="Member label",
@@ -61,8 +67,12 @@ class QueueFilter(forms.Form):
             gaps = gaps.filter(measure__code=told["measure"])
         if told.get("work"):
             gaps = gaps.filter(work_status=told["work"])
-        if told.get("due"):
-            gaps = gaps.filter(closable_until__lte=timezone.localdate() + timedelta(days=int(told["due"])))
+        if told.get("due") == TOO_LATE:
+            gaps = gaps.too_late(timezone.localdate())
+        elif told.get("due"):
+            gaps = gaps.contact_within(timezone.localdate(), int(told["due"]))
+        if told.get("adherence"):
+            gaps = gaps.filter(adherence__adherence_class=told["adherence"])
         if told.get("language"):
             gaps = gaps.filter(member__language=told["language"])
         if told.get("member"):
@@ -81,14 +91,14 @@ def my_queue(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return take_step(request, gaps)
     today = timezone.localdate()
-    page = CappedPaginator(queueing.by_member(gaps), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = CappedPaginator(queueing.by_member(gaps, today), PAGE_SIZE).get_page(request.GET.get("page"))
     rows = queueing.filled(page.object_list, gaps, today)
     queueing.record_look("queue.viewed", (row.member for row in rows), by=user)
     context = {
         **admin.site.each_context(request),
         "title": "My queue" if not queueing.may_see_others(user) else "Queue",
         "filters": chosen,
-        "narrowed": any(chosen.cleaned_data.get(name) for name in ("measure", "work", "due", "language", "member")),
+        "narrowed": any(chosen.cleaned_data.get(name) for name in NARROWING),
         "page": page,
         "rows": rows,
         "today": today,

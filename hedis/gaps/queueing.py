@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 
 from audit import ledger
 from audit.models import Event
 from hedis.accounts import roles
 from hedis.accounts.models import User
-from hedis.gaps.labels import Chip, can_be_worked, measure_chip
-from hedis.gaps.models import Gap, GapQuerySet, Transition
+from hedis.gaps.labels import Chip, Cover, can_be_worked, contact_chip, cover, measure_chip
+from hedis.gaps.models import SLIPPING, Gap, GapQuerySet, Status, Transition
 from hedis.members.models import Attribution, Member
 
 ME, TEAM, NOBODY = "me", "team", "nobody"
@@ -24,7 +24,7 @@ class QueueRow:
     """One member of the queue: gaps that one call can close, and what a caller must know first."""
 
     member: Member
-    due: date
+    due: date | None
     gaps: list[Gap] = field(default_factory=list)
     provider: Any = None
     last_step: Transition | None = None
@@ -32,12 +32,26 @@ class QueueRow:
 
     @property
     def chips(self) -> list[Chip]:
-        return [measure_chip(gap) for gap in self.gaps]
+        return [measure_chip(gap, self.today) for gap in self.gaps]
 
     @property
     def closable(self) -> int:
         """How many of these gaps one call can close."""
         return sum(can_be_worked(gap, self.today) for gap in self.gaps)
+
+    @property
+    def covers(self) -> list[tuple[str, Cover]]:
+        """Of each adherence gap the measure, and its class and days in words. Where one call can still close
+        something, what is too late for a call takes no room."""
+        worth = [gap for gap in self.gaps if self.due is None or can_be_worked(gap, self.today)]
+        found = [(gap.measure.code, cover(gap, self.today)) for gap in worth]
+        return [(code, each) for code, each in found if each]
+
+    @property
+    def instead_of_due(self) -> Chip | None:
+        """What is said where no date is ahead: too late for one of the gaps, or no contact needed for any."""
+        said = [chip for gap in self.gaps if (chip := contact_chip(gap, self.today))]
+        return min(said, key=lambda chip: chip.tone == "good", default=None)
 
     @property
     def age(self) -> int:
@@ -60,7 +74,17 @@ def may_see_others(user: User) -> bool:
 
 def in_hands_of(owner: str, *, seen_by: User) -> GapQuerySet:
     """Unmet gaps held by "me", the "team", "nobody" or the person of that id, as far as `seen_by` may see them."""
-    gaps = Gap.objects.visible_to(seen_by).open()
+    return held(Gap.objects.visible_to(seen_by).open(), owner, seen_by=seen_by)
+
+
+def slipping(year: int, *, seen_by: User) -> GapQuerySet:
+    """Met so far, but without a refill soon the year is lost: no gap is open, so the queue does not name them."""
+    met = Gap.objects.visible_to(seen_by).for_year(year).filter(status=Status.CLOSED)
+    return held(met.filter(adherence__adherence_class__in=SLIPPING), TEAM, seen_by=seen_by)
+
+
+def held(gaps: GapQuerySet, owner: str, *, seen_by: User) -> GapQuerySet:
+    """Those of the gaps that are in somebody's hands; a care manager has only her own."""
     if not may_see_others(seen_by) or owner == ME:
         return gaps.assigned_to(seen_by)
     if owner == NOBODY:
@@ -76,13 +100,14 @@ def newest_year(gaps: GapQuerySet) -> int | None:
     return year
 
 
-def by_member(gaps: GapQuerySet) -> QuerySet[Gap, Any]:
-    """One line a member: earliest last day, then most gaps for one call."""
+def by_member(gaps: GapQuerySet, today: date) -> QuerySet[Gap, Any]:
+    """One line a member: earliest last useful contact date still ahead, then most gaps for one call. Members for whom
+    every date has passed come last: no call to them counts any more."""
     rows: QuerySet[Gap, Any] = (
         gaps.order_by()
         .values("member")
-        .annotate(due=Min("closable_until"), open_gaps=Count("pk"))
-        .order_by("due", "-open_gaps", "member")
+        .annotate(due=Min("contact_by", filter=Q(contact_by__gte=today)), open_gaps=Count("pk"))
+        .order_by(F("due").asc(nulls_last=True), "-open_gaps", "member")
     )
     return rows
 
@@ -92,8 +117,9 @@ def filled(lines: Iterable[dict[str, Any]], gaps: GapQuerySet, today: date) -> l
     due = {line["member"]: line["due"] for line in lines}
     members = Member.objects.select_related("contact_preference").in_bulk(list(due))
     rows = {pk: QueueRow(members[pk], day, today=today) for pk, day in due.items()}
-    of_rows = gaps.filter(member__in=due).select_related("measure", "assigned_to").order_by("closable_until", "pk")
-    for gap in of_rows:
+    of_rows = gaps.filter(member__in=due).select_related("measure", "assigned_to", "adherence")
+    in_time_first = sorted(of_rows.order_by("contact_by", "pk"), key=lambda gap: not gap.can_be_reached(today))
+    for gap in in_time_first:
         rows[gap.member_id].gaps.append(gap)
     for attribution in Attribution.objects.filter(member__in=due, end_date=None).select_related("provider"):
         rows[attribution.member_id].provider = attribution.provider

@@ -1,19 +1,38 @@
 """What a care manager does in a browser: signs in, opens the queue, a member, logs a step. Readable to everybody."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 
 from hedis.accounts.models import User
-from hedis.gaps.models import Gap, Work
+from hedis.gaps.models import AdherenceClass, Gap, Work
 from hedis.members.models import ContactPreference
 from tests.browser.conftest import PHONE
-from tests.factories import make_contract, make_count, make_gap, make_measure, make_member, make_provider
+from tests.factories import (
+    make_adherence,
+    make_contract,
+    make_count,
+    make_gap,
+    make_measure,
+    make_member,
+    make_provider,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
-PAGES = ["/admin/", "/admin/queue/", "MEMBER", "GAP", "/admin/gaps/gap/", "/admin/members/member/", "/admin/rates/"]
+PAGES = [
+    "/admin/",
+    "/admin/queue/",
+    "MEMBER",
+    "GAP",
+    "ADHERENCE",
+    "/admin/gaps/gap/",
+    "/admin/members/member/",
+    "/admin/rates/",
+]
 
 
 def story(owner: User) -> Gap:
@@ -26,8 +45,17 @@ def story(owner: User) -> Gap:
     return make_gap(member, measure, contract=contract)
 
 
+def with_refills(gap: Gap) -> None:
+    """Beside the story's gaps two of adherence: one a refill can save, one that is lost."""
+    make_adherence(make_gap(gap.member, make_measure("PDC-STA"), contact_by=timezone.localdate() + timedelta(days=9)))
+    lost = {"missable_days": -4, "last_chance_date": None, "adherence_class": AdherenceClass.UNSALVAGEABLE}
+    make_adherence(make_gap(gap.member, make_measure("PDC-DR"), contact_by=None), **lost)
+
+
 def addresses(gap: Gap) -> list[str]:
     places = {"MEMBER": f"/admin/members/member/{gap.member_id}/change/", "GAP": f"/admin/gaps/gap/{gap.pk}/change/"}
+    adherence = Gap.objects.filter(member=gap.member_id, measure__code="PDC-STA").first()
+    places["ADHERENCE"] = f"/admin/gaps/gap/{(adherence or gap).pk}/change/"
     return [places.get(page, page) for page in PAGES]
 
 
@@ -64,11 +92,29 @@ def test_the_queue_works_by_keyboard_alone(open_page: Callable[..., Any], ana: U
     assert set(Gap.objects.values_list("work_status", flat=True)) == {Work.OUTREACH}
 
 
+def test_a_refill_that_can_still_save_the_year_is_found_by_its_class(open_page: Callable[..., Any], ana: User) -> None:
+    gap = story(ana)
+    with_refills(gap)
+    page = open_page(ana)
+    page.goto("/admin/queue/")
+    page.get_by_label("Adherence").select_option("at_risk")
+    page.get_by_role("button", name="Apply").click()
+    row = page.locator("tr", has_text=gap.member.label)
+    assert row.get_by_text("9 days left").is_visible()
+    assert row.get_by_text("may miss 12 more days").is_visible()
+    page.get_by_label("Contact by").select_option("late")
+    page.get_by_label("Adherence").select_option("")
+    page.get_by_role("button", name="Apply").click()
+    assert page.locator("tr", has_text=gap.member.label).get_by_text("PDC-DR · too late to count").is_visible()
+    assert page.complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_serious_barrier_or_breaks_the_policy(
     scheme: str, open_page: Callable[..., Any], lea: User
 ) -> None:
     gap = story(lea)
+    with_refills(gap)
     page = open_page(scheme=scheme)
     page.goto("/admin/login/")
     found = barriers(page, "sign-in")
@@ -92,6 +138,7 @@ def barriers(page: Any, name: str) -> list[tuple[str, str, str]]:
 
 def test_no_page_is_wider_than_a_phone(open_page: Callable[..., Any], lea: User) -> None:
     gap = story(lea)
+    with_refills(gap)
     page = open_page(lea, viewport=PHONE)
     wide = {}
     for address in addresses(gap):

@@ -48,6 +48,7 @@ class Plan:
         self.members: dict[str, Member] = {}
         self.enrolled_in: dict[str, str] = {}
         self.events: list[dict[str, Any]] = []
+        self.fills: list[dict[str, Any]] = []
         monkeypatch.setattr(warehouse, "connect", self.connect)
 
     def add(self, *names: str, contract: str = "H1234", care_manager: User | None = None) -> None:
@@ -69,7 +70,17 @@ class Plan:
             }
         )  # fmt: skip
 
-    def connect(self) -> warehouse.Warehouse:
+    def filled(self, name: str, rxnorm: str, day: date, days_supply: int) -> None:
+        """One fill of a member."""
+        self.fills.append(
+            {
+                "member": self.members[name].pseudonym, "dispensing_date": day, "rxnorm": rxnorm,
+                "days_supply": days_supply, "record": f"{len(self.fills):032d}", "line": 1, "source": "claim",
+                "data_source": "test", "received_date": day,
+            }
+        )  # fmt: skip
+
+    def connect(self, **_: Any) -> warehouse.Warehouse:
         """The plan as the engine reads it."""
         people = [
             {"member": member.pseudonym, "birth_date": date(1960, 5, 5), "sex": "female"}
@@ -89,16 +100,20 @@ class Plan:
             table("member", people),
             table("enrolment", spans),
             table("event", self.events),
-            table("dispensing", []),
+            table("dispensing", self.fills),
         )
 
-    def gap(self, name: str) -> Gap:
+    def gap(self, name: str, code: str = "COL") -> Gap:
         """The member's gap as stored."""
-        return Gap.objects.get(member=self.members[name], measure__code="COL", year=YEAR)
+        return Gap.objects.get(member=self.members[name], measure__code=code, year=YEAR)
 
     def find(self, as_of: date = AS_OF, **scope: str) -> finding.Counts:
         """One run for COL."""
         return finding.find(YEAR, as_of=as_of, scope=finding.Scope(**scope), definitions=COL, by="test")["COL"]
+
+    def find_statins(self, as_of: date = AS_OF) -> finding.Counts:
+        """One run for statin adherence."""
+        return finding.find(YEAR, as_of=as_of, definitions=[DEFINITIONS["PDC-STA"]], by="test")["PDC-STA"]
 
 
 IBIS_TYPES = {"VARCHAR": "string", "DATE": "date", "BOOLEAN": "boolean", "DOUBLE": "float64", "INTEGER": "int32"}
@@ -264,6 +279,104 @@ def test_a_run_is_one_ledger_line_with_its_changes(plan: Plan) -> None:
     plan.find()
     event = Event.objects.get(action="gaps.found")
     assert (event.object_id, event.row_count, event.kind) == (str(YEAR), 1, "job")
+
+
+# --- the status rule (Da Vinci DEQM), and the last useful contact date beside it
+
+
+def test_who_is_not_in_the_initial_population_has_no_gap_and_later_one_that_is_not_applicable(plan: Plan) -> None:
+    plan.add("stays", "never in")
+    del plan.enrolled_in["never in"]
+    plan.find()
+    assert not Gap.objects.filter(member=plan.members["never in"]).exists()
+    assert plan.gap("stays").contact_by == date(2026, 11, 30)
+    del plan.enrolled_in["stays"]
+    plan.find()
+    gap = plan.gap("stays")
+    assert (gap.status, gap.contact_by) == (Status.NOT_APPLICABLE, None)
+
+
+def test_excluded_and_closed_gaps_have_no_day_to_contact_by(plan: Plan) -> None:
+    plan.add("survivor", "screened")
+    plan.happened("survivor", "C189", date(2020, 2, 2), "icd-10-cm", kind="diagnosis")
+    plan.happened("screened", "G0121", date(2019, 6, 1))
+    plan.find()
+    assert (plan.gap("survivor").status, plan.gap("survivor").contact_by) == (Status.NOT_APPLICABLE, None)
+    assert (plan.gap("screened").status, plan.gap("screened").contact_by) == (Status.CLOSED, None)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "status"),
+    [
+        (date(2026, 11, 30), Status.PROSPECTIVE),  # the last useful day
+        (date(2026, 12, 1), Status.PROSPECTIVE),  # past it: too late to count, and still unmet
+        (date(2026, 12, 30), Status.PROSPECTIVE),
+        (date(2026, 12, 31), Status.OPEN),
+    ],
+)
+def test_a_gap_past_its_last_useful_day_stays_unmet_to_the_end_of_the_period(
+    plan: Plan, as_of: date, status: Status
+) -> None:
+    plan.add("never")
+    plan.find(as_of)
+    gap = plan.gap("never")
+    assert (gap.status, gap.is_unmet, gap.contact_by) == (status, True, date(2026, 11, 30))
+    assert gap.can_be_reached(as_of) == (as_of <= date(2026, 11, 30))
+
+
+def test_a_gap_that_closes_loses_its_date_and_has_it_again_when_reopened(plan: Plan) -> None:
+    plan.add("member")
+    plan.find()
+    plan.happened("member", "G0121", date(2026, 9, 1))
+    plan.find()
+    assert plan.gap("member").contact_by is None
+    plan.events.clear()
+    plan.find()
+    assert (plan.gap("member").work_status, plan.gap("member").contact_by) == (Work.REOPENED, date(2026, 11, 30))
+
+
+def test_an_open_gap_keeps_the_last_known_date_of_what_came_too_early(plan: Plan) -> None:
+    plan.add("member")
+    plan.happened("member", "G0328", date(2025, 11, 3))
+    plan.find()
+    gap = plan.gap("member")
+    assert (gap.reason_code, gap.evidence_date) == ("DateOutOfRange", date(2025, 11, 3))
+    assert gap.evidence_route.startswith("FOBT")
+    assert "FOBT on 2025-11-03 is before 2026-01-01" in gap.reason
+
+
+def test_adherence_comes_with_its_days_from_fills_to_the_stored_row(plan: Plan) -> None:
+    # The worked check of docs/pdc.md: first fill 10 January, 40 days missed by 1 September, supply to 20 September.
+    plan.add("statin")
+    for day, supply in ((date(2026, 1, 10), 90), (date(2026, 5, 20), 90), (date(2026, 8, 18), 34)):
+        plan.filled("statin", "36567", day, supply)
+    plan.find_statins(as_of=date(2026, 9, 1))
+    gap = plan.gap("statin", "PDC-STA")
+    assert (gap.adherence.treatment_days, gap.adherence.covered_days) == (235, 195)
+    assert (gap.adherence.missable_days, gap.adherence.last_chance_date) == (31, date(2026, 10, 22))
+    assert gap.adherence.refill_due == date(2026, 9, 21)
+    assert (gap.status, gap.contact_by, gap.adherence.adherence_class) == (Status.CLOSED, None, "safe")
+    plan.find_statins(as_of=date(2026, 10, 20))
+    gap = plan.gap("statin", "PDC-STA")
+    assert (gap.status, gap.contact_by, gap.adherence.adherence_class) == (
+        Status.PROSPECTIVE, date(2026, 10, 22), "last_chance",
+    )  # fmt: skip
+    plan.find_statins(as_of=date(2026, 10, 23))
+    gap = plan.gap("statin", "PDC-STA")
+    assert (gap.status, gap.contact_by, gap.adherence.adherence_class) == (Status.PROSPECTIVE, None, "unsalvageable")
+
+
+def test_a_run_of_several_measures_tells_after_each_how_far_it_is(plan: Plan) -> None:
+    plan.add("never")
+    told: list[tuple[str, int, int, int]] = []
+    finding.find(
+        YEAR,
+        as_of=AS_OF,
+        definitions=[*COL, replace(COL[0], code="BCS")],
+        watch=lambda code, counts, done, total: told.append((code, counts.open, done, total)),
+        by="test",
+    )
+    assert told == [("COL", 1, 1, 2), ("BCS", 1, 2, 2)]
 
 
 @contextmanager

@@ -4,9 +4,11 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
+from hedis.engine.backends import DUCKDB, NAMES, NoEngine, SparkOptions, opened
 from hedis.evidence.warehouse import NoWarehouse
 from hedis.gaps import finding
 from hedis.lib.commands import Command as BaseCommand
@@ -25,6 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--as-of", type=date.fromisoformat, help="what was known on this day (default: today)")
         parser.add_argument("--contract", default="", help="only members of this contract, such as H1234")
         parser.add_argument("--member", default="", help="only this member, by pseudonym")
+        parser.add_argument("--engine", choices=NAMES, default=DUCKDB, help="what computes (default: %(default)s)")
 
     def run(self, **options: Any) -> dict[str, Any]:
         today = timezone.localdate()
@@ -34,14 +37,21 @@ class Command(BaseCommand):
         loading.load(today=today, by="find_gaps")
         scope = finding.Scope(options["contract"], options["member"])
         try:
-            found = finding.find(options["year"], as_of=as_of, scope=scope, by="find_gaps")
-        except (NoWarehouse, finding.NotInWarehouse, ValueError) as error:
+            with opened(options["engine"], SparkOptions(**settings.SPARK)) as backend:
+                found = finding.find(
+                    options["year"], as_of=as_of, scope=scope, watch=self.watch, backend=backend, by="find_gaps"
+                )
+        except (NoWarehouse, NoEngine, finding.NotInWarehouse, ValueError) as error:
             raise Refused(str(error)) from error
         return {
             "year": options["year"],
             "as_of": as_of,
             "measures": {code: {**asdict(counts), "open": counts.open} for code, counts in found.items()},
         }
+
+    def watch(self, code: str, counts: finding.Counts, done: int, total: int) -> None:
+        """One line a measure while the run goes on."""
+        self.say(f"{done} of {total}: {code}, {counts.denominator:,} in the denominator, {counts.open:,} open")
 
     def show(self, answer: dict[str, Any]) -> None:
         self.stdout.write(f"Measurement year {answer['year']}, as known on {answer['as_of']}")
