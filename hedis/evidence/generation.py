@@ -17,17 +17,18 @@ from pathlib import Path
 
 import duckdb
 
+from hedis.evidence.schema import SCHEMA
 from hedis.evidence.sources import facts
 from hedis.evidence.sources.layout import Table
 from hedis.evidence.sources.loading import REPLACED_WHOLE
 from hedis.evidence.sources.reading import literal
-from hedis.evidence.warehouse import SCHEMA, relation
+from hedis.evidence.warehouse import relation
 
 UNFINISHED = ".unfinished"
 DATED = {"event": "start_date", "dispensing": "dispensing_date"}
 ORDER = {
     "event": "member, start_date, kind, code_system, code, record, line",
-    "dispensing": "member, dispensing_date, ndc, record, line",
+    "dispensing": "member, dispensing_date, ndc, rxnorm, record, line",
 }
 
 
@@ -95,9 +96,12 @@ def _events(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
 
 def _fills(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     """Make `fresh_dispensing`; the tables whose records it covers."""
-    _lines(connection, "pharmacy_claim")
-    connection.execute(f"CREATE TEMP TABLE fresh_dispensing AS {facts.DISPENSING}")
-    return ("pharmacy_claim",)
+    connection.execute(f"CREATE TEMP TABLE fresh_dispensing AS {relation(None, 'dispensing', SCHEMA['dispensing'])}")
+    for table, query in facts.FILLS.items():
+        _lines(connection, table)
+        connection.execute(f"INSERT INTO fresh_dispensing BY NAME {query}")
+        connection.execute(f"DROP TABLE lines_{table}")
+    return tuple(facts.FILLS)
 
 
 def _write_facts(

@@ -19,6 +19,8 @@ class ImportBatch(models.Model):
 
     class Source(models.TextChoices):
         TUVA = "tuva", "Tuva input layer"
+        FHIR = "fhir", "FHIR R4 resources"
+        SUPPLEMENTAL = "supplemental", "Supplemental data files"
 
     source = models.CharField(max_length=20, choices=Source.choices)
     folder = models.CharField(max_length=200, help_text="The folder's own name, without its path.")

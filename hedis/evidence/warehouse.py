@@ -1,37 +1,16 @@
 """The claims warehouse as the measure engine reads it; what the columns mean: docs/warehouse.md."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import ibis
 from django.conf import settings
 
+from hedis.engine.backends import Backend, DuckDB, parquet_sql
+from hedis.engine.facts import SUPPLEMENTAL_SOURCES, Tables
 from hedis.evidence.models import ImportBatch
-
-SCHEMA: dict[str, dict[str, str]] = {
-    "member": {
-        "member": "VARCHAR", "birth_date": "DATE", "death_date": "DATE", "sex": "VARCHAR", "race": "VARCHAR",
-        "ethnicity": "VARCHAR", "language": "VARCHAR",
-    },
-    "enrolment": {
-        "member": "VARCHAR", "start_date": "DATE", "end_date": "DATE", "contract": "VARCHAR",
-        "plan_benefit_package": "VARCHAR", "dual_status_code": "VARCHAR",
-        "original_reason_entitlement_code": "VARCHAR", "low_income_subsidy": "BOOLEAN", "hospice": "BOOLEAN",
-        "long_term_institutional": "BOOLEAN", "institutional_snp": "BOOLEAN", "source": "VARCHAR",
-    },
-    "event": {
-        "member": "VARCHAR", "kind": "VARCHAR", "code_system": "VARCHAR", "code": "VARCHAR", "start_date": "DATE",
-        "end_date": "DATE", "value_number": "DOUBLE", "value_text": "VARCHAR", "value_code": "VARCHAR",
-        "unit": "VARCHAR", "qualifier": "VARCHAR", "status": "VARCHAR", "encounter": "VARCHAR",
-        "claim_type": "VARCHAR", "record": "VARCHAR", "line": "INTEGER", "source": "VARCHAR",
-        "data_source": "VARCHAR", "received_date": "DATE",
-    },
-    "dispensing": {
-        "member": "VARCHAR", "dispensing_date": "DATE", "ndc": "VARCHAR", "rxnorm": "VARCHAR", "days_supply": "INTEGER",
-        "quantity": "DOUBLE", "record": "VARCHAR", "line": "INTEGER", "source": "VARCHAR",
-        "data_source": "VARCHAR", "received_date": "DATE",
-    },
-}  # fmt: skip
+from hedis.evidence.schema import SCHEMA as SCHEMA
 
 
 class NoWarehouse(Exception):
@@ -40,13 +19,30 @@ class NoWarehouse(Exception):
 
 @dataclass(frozen=True)
 class Warehouse:
-    """The four tables of one generation, lazily read by one DuckDB connection."""
+    """The four tables of one generation, lazily read by one engine."""
 
     generation: str
     member: ibis.Table
     enrolment: ibis.Table
     event: ibis.Table
     dispensing: ibis.Table
+    backend: Backend = field(default_factory=DuckDB)
+
+    def tables(self, value_sets: ibis.Table) -> Tables:
+        """What the engine reads, with the value sets of a measurement year."""
+        supplemental = self.event.filter(self.event.source.isin(SUPPLEMENTAL_SOURCES)).limit(1)
+        return Tables(
+            self.member, self.enrolment, self.event, self.dispensing, self.backend.table(value_sets),
+            supplemental=self.backend.arrow(supplemental).num_rows > 0,
+        )  # fmt: skip
+
+    def parts(self) -> int:
+        """In how many parts the members are judged so that the engine stays within its memory."""
+        at_once = self.backend.members_at_once
+        if at_once is None:
+            return 1
+        members = self.backend.arrow(self.member.aggregate(number=self.member.count()))["number"][0].as_py()
+        return max(1, math.ceil(members / at_once))
 
 
 def folder() -> Path:
@@ -54,8 +50,8 @@ def folder() -> Path:
     return Path(settings.DATA_DIR) / "warehouse"
 
 
-def connect(generation: str | None = None) -> Warehouse:
-    """Open a generation, by default the current one. Raises NoWarehouse."""
+def connect(generation: str | None = None, backend: Backend | None = None) -> Warehouse:
+    """Open a generation, by default the current one, on an engine, by default DuckDB. Raises NoWarehouse."""
     if generation is None:
         batch = ImportBatch.objects.current()
         if batch is None:
@@ -64,19 +60,27 @@ def connect(generation: str | None = None) -> Warehouse:
     root = folder() / generation
     if not root.is_dir():
         raise NoWarehouse(f"The files of warehouse generation {generation} are gone: restore them, or import again.")
-    connection = ibis.duckdb.connect()
-    for name, columns in SCHEMA.items():
-        connection.raw_sql(f"CREATE VIEW {name} AS {relation(root, name, columns)}")
-    return Warehouse(generation, *(connection.table(name) for name in SCHEMA))
+    return read(root, backend or DuckDB())
+
+
+def read(root: Path, engine: Backend) -> Warehouse:
+    """The generation in the folder `root` as tables of an engine."""
+    # An engine that reads a copy elsewhere is told every file by name: a copy that lacks one fails instead of lying.
+    there = f"{engine.located(str(root.parent))}/{root.name}"
+    tables = [
+        engine.stored(name, [f"{there}/{file.relative_to(root).as_posix()}" for file in files_of(root, name)], columns)
+        for name, columns in SCHEMA.items()
+    ]
+    member, enrolment, event, dispensing = tables
+    return Warehouse(root.name, member, enrolment, event, dispensing, engine)
+
+
+def files_of(root: Path, table: str) -> list[Path]:
+    """The files of a table of a generation."""
+    return sorted((root / table).rglob("*.parquet"))
 
 
 def relation(root: Path | None, table: str, columns: dict[str, str]) -> str:
     """SQL that reads a table's files with exactly these columns; no row where it has no file yet, and null where a
     file was written before the column was thought of."""
-    files = sorted((root / table).rglob("*.parquet")) if root else []
-    empty = f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in columns.items())} WHERE false"
-    if not files:
-        return empty
-    names = ", ".join(f"'{str(file).replace(chr(39), chr(39) * 2)}'" for file in files)
-    stored = f"FROM read_parquet([{names}], hive_partitioning = false, union_by_name = true)"
-    return f"FROM ({empty} UNION ALL BY NAME {stored}) SELECT {', '.join(columns)}"
+    return parquet_sql([str(file) for file in files_of(root, table)] if root else [], columns)

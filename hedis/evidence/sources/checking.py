@@ -47,6 +47,7 @@ def typed(column: Column) -> str:
     sql = {
         Kind.PERSON: "member",
         Kind.IDENTIFIER: name,
+        Kind.LIST: name,
         Kind.TEXT: name,
         Kind.WORD: f"lower({name})",
         Kind.DATE: f"if(regexp_full_match({name}, '{ISO_DATE}'), try_cast(left({name}, 10) AS DATE), NULL)",
@@ -94,6 +95,8 @@ EXPECTED = {
 def fault(column: Column) -> str:
     """SQL for the reason a value is refused, null where it is believed. `t_` columns are the typed ones."""
     name, value, cases = column.name, f"t_{column.name}", []
+    if column.kind is Kind.LIST:
+        return "NULL"
     if column.filled:
         cases.append((f"{name} IS NULL", "is missing"))
     if column.kind is Kind.PERSON:

@@ -1,5 +1,7 @@
 """From accepted rows to the warehouse's facts: which lines stand, and what each says.
 
+What a FHIR resource says was settled when it was mapped (`sources.fhir`); here its rows are only laid out.
+
 A line that takes an earlier one back (units or charge below nothing) cancels the service, not just itself: of the
 lines of one claim for the same service on the same day, nothing is left when their units, or their charges, add up to
 nothing or less. A claim whose bill type has frequency code 8 (void) is cancelled whole. A reversal that finds nothing
@@ -92,10 +94,28 @@ def _results(table: str, kind: str) -> str:
     )
 
 
+def _supplemental(table: str, source: str) -> str:
+    return (
+        f"FROM lines_{table} SELECT member, kind, code_system, code, start_date, start_date AS end_date, value_number, "
+        f"value_text, unit, NULL::VARCHAR AS claim_type, record, line, '{source}' AS source, data_source, received_date"
+    )
+
+
+def _unfolded(column: str) -> str:
+    """The rows of a resource's list `column`, each with the resource's member and record."""
+    return (
+        f"FROM (FROM lines_resource SELECT member, record, data_source, unnest({column}) AS each) "
+        "SELECT member, record, data_source, each.*"
+    )
+
+
 EVENTS = {
     "medical_claim": (DIAGNOSES, HOSPITAL_PROCEDURES, LINE_PROCEDURES, PLACES, BILLS, REVENUE_CENTERS),
     "lab_result": (_results("lab_result", "lab"),),
     "observation": (_results("observation", "observation"),),
+    "resource": (_unfolded("facts"),),
+    "supplemental_standard": (_supplemental("supplemental_standard", "supplemental-standard"),),
+    "supplemental_non_standard": (_supplemental("supplemental_non_standard", "supplemental-non-standard"),),
 }
 PREPARATION = {"medical_claim": (STANDING_LINES, CLAIMS)}
 
@@ -110,9 +130,10 @@ SELECT member, dispensing_date, ndc, NULL::VARCHAR AS rxnorm, days_supply, quant
   record, line, 'claim' AS source, data_source, received_date
 WHERE NOT reversal AND NOT undone
 """
+FILLS = {"pharmacy_claim": DISPENSING, "resource": _unfolded("fills")}
 
-# A member's particulars are those of the latest span.
-MEMBERS = """
+# A member's particulars are those of the latest span; a FHIR Patient adds who has none, and what the spans leave open.
+_SPANS = """
 FROM next_eligibility SELECT member,
   last(birth_date ORDER BY start_date, end_date, record) AS birth_date,
   max(death_date) AS death_date,
@@ -122,26 +143,41 @@ FROM next_eligibility SELECT member,
   last(language ORDER BY start_date, end_date, record) AS language
 GROUP BY member
 """
+_PATIENTS = """
+FROM next_patient SELECT member, first(birth_date ORDER BY record) AS birth_date, max(death_date) AS death_date,
+  first(sex ORDER BY record) AS sex, first(race ORDER BY record) AS race, first(ethnicity ORDER BY record) AS ethnicity,
+  first(language ORDER BY record) AS language
+GROUP BY member
+"""
+MEMBERS = f"""
+FROM ({_SPANS}) AS span FULL JOIN ({_PATIENTS}) AS patient USING (member)
+SELECT member, coalesce(span.birth_date, patient.birth_date) AS birth_date,
+  greatest(span.death_date, patient.death_date) AS death_date, coalesce(span.sex, patient.sex) AS sex,
+  coalesce(span.race, patient.race) AS race, coalesce(span.ethnicity, patient.ethnicity) AS ethnicity,
+  coalesce(span.language, patient.language) AS language
+"""
 ENROLMENT = """
 FROM next_eligibility SELECT DISTINCT member, start_date, end_date, contract, plan_benefit_package, dual_status_code,
   original_reason_entitlement_code, low_income_subsidy, hospice, long_term_institutional, institutional_snp, source
 """
 
-# What the database keeps of the members a file tells something new of.
-ROSTER_MEMBERS = """
-FROM next_eligibility SEMI JOIN touched_eligibility USING (member) SELECT member,
-  last(year(birth_date) ORDER BY start_date, end_date, record) AS birth_year,
-  last(sex ORDER BY start_date, end_date, record) AS sex,
-  last(low_income_subsidy ORDER BY start_date, end_date, record) AS low_income_subsidy,
-  last(coalesce(dual_status_code, '') ORDER BY start_date, end_date, record) AS dual_status_code,
-  last(coalesce(original_reason_entitlement_code, '') ORDER BY start_date, end_date, record) AS original_reason_code,
-  last(coalesce(language, '') ORDER BY start_date, end_date, record) AS language,
-  min(start_date) AS first_seen_date,
-  max(death_date) AS deceased_date
-GROUP BY member ORDER BY member
+# What the database keeps of the members a file tells something new of. Who has no span was first seen today.
+_TOUCHED = "(FROM touched_eligibility SELECT member UNION FROM touched_patient SELECT member)"
+ROSTER_MEMBERS = f"""
+FROM ({MEMBERS}) AS told SEMI JOIN {_TOUCHED} AS touched USING (member) LEFT JOIN (
+  FROM next_eligibility SELECT member,
+    last(low_income_subsidy ORDER BY start_date, end_date, record) AS low_income_subsidy,
+    last(dual_status_code ORDER BY start_date, end_date, record) AS dual_status_code,
+    last(original_reason_entitlement_code ORDER BY start_date, end_date, record) AS original_reason_code,
+    min(start_date) AS first_seen_date
+  GROUP BY member) AS spans USING (member)
+SELECT member, year(birth_date) AS birth_year, sex, coalesce(low_income_subsidy, false) AS low_income_subsidy,
+  coalesce(dual_status_code, '') AS dual_status_code, coalesce(original_reason_code, '') AS original_reason_code,
+  coalesce(language, '') AS language, coalesce(first_seen_date, $today) AS first_seen_date, death_date AS deceased_date
+ORDER BY member
 """
-ROSTER_SPANS = """
-FROM next_eligibility SEMI JOIN touched_eligibility USING (member)
+ROSTER_SPANS = f"""
+FROM next_eligibility SEMI JOIN {_TOUCHED} AS touched USING (member)
 SELECT member, coalesce(contract, '') AS contract,
   coalesce(plan_benefit_package, '') AS plan_benefit_package, start_date,
   if(max(end_date) = DATE '9999-12-31', NULL, max(end_date)) AS end_date

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     ICD = "icd"
     NDC = "ndc"
     NPI = "npi"
+    LIST = "list"  # nested rows that a reader of ours made and checked
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Column:
     past     the date may not lie after the day of the import
     pad      a numeric code is padded with zeros to this width (spreadsheets drop them)
     choices  spelling in the file (lower case) -> what is stored; anything else is refused
+    type     DuckDB type of the staged column; text unless a reader of ours makes it
     """
 
     name: str
@@ -43,6 +45,7 @@ class Column:
     aliases: tuple[str, ...] = ()
     pad: int = 0
     choices: Mapping[str, str] = field(default_factory=dict)
+    type: str = "VARCHAR"
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,38 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 
 from hedis.evidence.sources.checking import Counts, check, name_people, name_records
 from hedis.evidence.sources.layout import Table
-from hedis.evidence.sources.reading import Source, Unreadable, count, find, literal, open_source, stage
+from hedis.evidence.sources.reading import Source, Unreadable, count, find, literal, open_source
 
 Progress = Callable[[str, int, int], None]
 REPLACED_WHOLE = "eligibility"  # a member's rows in a file are that member's whole history
+
+
+class Input(Protocol):
+    """One table's rows on their way in, whatever they are read from."""
+
+    @property
+    def table(self) -> Table:
+        """The table they are for."""
+
+    def stage(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make `staged` (row, every column of the layout) and `malformed` (row, field, reason). Raises Unreadable."""
+
+    def quarantine(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Add the rows of `refused` to `quarantine`, named as a person finds them."""
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What a folder brings, opened and found fit to load, with messages about the rest of it."""
+
+    inputs: Sequence[Input]
+    messages: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -28,9 +51,7 @@ class Loaded:
     messages: tuple[str, ...]
 
 
-def open_all(
-    connection: duckdb.DuckDBPyConnection, directory: Path, layout: Sequence[Table]
-) -> tuple[list[Source], list[str]]:
+def open_all(connection: duckdb.DuckDBPyConnection, directory: Path, layout: Sequence[Table]) -> Brought:
     """Every table's file with a header that will do; messages about the rest of the folder. Raises Unreadable."""
     sources, messages, known = [], [], set()
     for table in layout:
@@ -46,51 +67,56 @@ def open_all(
     others = sorted(path.name for path in directory.iterdir() if path.is_file() and path.name not in known)
     if others:
         messages.append(f"ignored, no table of this layout: {', '.join(others)}")
-    return sources, messages
+    return Brought(tuple(sources), tuple(messages))
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make `person` and `quarantine`, empty: opening a folder may already put something aside."""
+    connection.execute("CREATE TEMP TABLE person (plan_id VARCHAR, member VARCHAR, unusable VARCHAR)")
+    connection.execute(
+        'CREATE TEMP TABLE quarantine ("table" VARCHAR, file VARCHAR, row BIGINT, field VARCHAR, reason VARCHAR)'
+    )
 
 
 def load(
     connection: duckdb.DuckDBPyConnection,
-    directory: Path,
+    brought: Brought,
     layout: Sequence[Table],
     old: Path | None,
     today: dt.date,
     progress: Progress,
 ) -> Loaded:
-    """Fill the connection's tables from the folder (see above). Raises Unreadable; nothing is written anywhere."""
-    connection.execute("CREATE TEMP TABLE person (plan_id VARCHAR, member VARCHAR, unusable VARCHAR)")
-    connection.execute(
-        'CREATE TEMP TABLE quarantine ("table" VARCHAR, file VARCHAR, row BIGINT, field VARCHAR, reason VARCHAR)'
-    )
-    sources, messages = open_all(connection, directory, layout)
-    by_table = {source.table.name: source for source in sources}
+    """Fill the connection's tables from what a folder brings (see above). Raises Unreadable; nothing is written.
+
+    `layout`: every table that may be stored, also those the folder brings nothing for.
+    """
+    by_table = {source.table.name: source for source in brought.inputs}
     tables = {}
     for number, table in enumerate(layout):
         progress(table.name, number, len(layout))
         source = by_table.get(table.name)
         tables[table.name] = _load_table(connection, table, source, old, today)
-    for source in sources:
+    for source in brought.inputs:
         counts = tables[source.table.name]
-        if source.table.required and counts.quarantined == counts.read:
+        if isinstance(source, Source) and source.table.required and counts.quarantined == counts.read:
             raise _all_refused(connection, source)
-    return Loaded(tables, (*messages, *_strangers(connection, layout)))
+    return Loaded(tables, (*brought.messages, *_strangers(connection, layout)))
 
 
 def _load_table(
-    connection: duckdb.DuckDBPyConnection, table: Table, source: Source | None, old: Path | None, today: dt.date
+    connection: duckdb.DuckDBPyConnection, table: Table, source: Input | None, old: Path | None, today: dt.date
 ) -> Counts:
     if source is None:
         _stage_nothing(connection, table)
     else:
-        stage(connection, source)
+        source.stage(connection)
     read = count(connection, "staged") + count(connection, "malformed")
     name_people(connection, table)
     name_records(connection, table)
     check(connection, table, today)
     _compare(connection, table, old)
     if source is not None:
-        where = f"{literal(table.name)}, {literal(source.path.name)}"
-        connection.execute(f"INSERT INTO quarantine FROM refused SELECT {where}, row, field, reason")
+        source.quarantine(connection)
     refused, loaded = count(connection, "refused"), count(connection, f"fresh_{table.name}")
     for name in ("staged", "typed", "judged", "valid", "ranked"):
         connection.execute(f"DROP TABLE {name}")
@@ -98,7 +124,7 @@ def _load_table(
 
 
 def _stage_nothing(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    columns = ", ".join(f"NULL::VARCHAR AS {column.name}" for column in table.columns)
+    columns = ", ".join(f"NULL::{column.type} AS {column.name}" for column in table.columns)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS SELECT 0::BIGINT AS row, {columns} WHERE false")
     connection.execute("CREATE OR REPLACE TEMP TABLE malformed (row BIGINT, field VARCHAR, reason VARCHAR)")
 
@@ -145,7 +171,7 @@ def _compare(connection: duckdb.DuckDBPyConnection, table: Table, old: Path | No
 def _strangers(connection: duckdb.DuckDBPyConnection, layout: Sequence[Table]) -> list[str]:
     """People the new rows speak of whom no eligibility row knows: their facts wait, no measure counts them."""
     about_people = " UNION ".join(
-        f"FROM fresh_{table.name} SELECT member"
+        f"FROM fresh_{table.name} SELECT member WHERE member IS NOT NULL"
         for table in layout
         if table.has_person and table.name != REPLACED_WHOLE
     )

@@ -40,6 +40,15 @@ class Source:
         """CSV, else Parquet."""
         return self.path.suffix == ".csv"
 
+    def stage(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make `staged` and `malformed` of the file (see `stage`). Raises Unreadable."""
+        stage(connection, self)
+
+    def quarantine(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Add `refused` to `quarantine`, each row by its number in the file."""
+        where = f"{literal(self.table.name)}, {literal(self.path.name)}"
+        connection.execute(f"INSERT INTO quarantine FROM refused SELECT {where}, row, field, reason")
+
     @property
     def absent(self) -> list[str]:
         """Columns the layout would read and the file has not; of numbered ones only the first."""
