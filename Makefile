@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 PORT ?= 8000
+SPARK := .venv-spark
 
-.PHONY: help setup run demo test lint format docs bench clean
+.PHONY: help setup run demo test test-spark lint format docs bench clean
 
 help:
 	@echo "make run    set up, load the demo plan, serve http://127.0.0.1:$(PORT)/   (PORT=8001 for another)"
 	@echo "make demo   the same without serving"
 	@echo "make test   set up and run every test"
+	@echo "make test-spark  the measures on PySpark against DuckDB, in an environment of its own (Java 17, 500 MB)"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make docs   write the generated pages of docs/"
 
@@ -40,6 +42,15 @@ demo: setup
 
 test: setup $(VENV)/made-dev
 	@$(BIN)/python -m pytest
+
+$(SPARK)/made: requirements.txt requirements-dev.txt requirements-spark.txt
+	@test -x $(SPARK)/bin/python || $(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -r requirements-spark.txt
+	@touch $@
+
+# One process: its tests share one Spark session.
+test-spark: $(SPARK)/made
+	@$(SPARK)/bin/python -m pytest tests/spark -n 0
 
 lint: setup $(VENV)/made-dev
 	@$(BIN)/ruff check .

@@ -51,6 +51,12 @@ TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", 0)
 
 # Everything the application writes: warehouse, quarantine, its own database server where none is given.
 DATA_DIR: Path = env.path("DATA_DIR", BASE_DIR / "data")
+# How `--engine spark` reaches Spark; what the three mean: hedis.engine.backends.SparkOptions.
+SPARK: dict[str, Any] = {
+    "master": env.str("SPARK_MASTER", ""),
+    "session": env.dict("SPARK_CONF", {}),
+    "warehouse": env.str("SPARK_WAREHOUSE", ""),
+}
 
 INSTALLED_APPS = [
     "hedis.apps.HedisConfig",
@@ -223,6 +229,8 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+# Canonical URLs and identifier systems are made of it, so it stays the same behind every host name.
+FHIR_BASE_URL: str = env.str("FHIR_BASE_URL", "http://localhost:8000/fhir").rstrip("/")
 SPECTACULAR_SETTINGS = {
     "TITLE": "HEDIS Star Rating Portfolio Optimizer",
     "DESCRIPTION": "Members, gaps in care, measures and ratings of a Medicare Advantage plan. "
@@ -271,6 +279,7 @@ MEMBER_COLUMNS: list[str] = [
 ADMIN_PAGES: list[tuple[str, str, str]] = [
     ("queue/", "hedis.gaps.queue_page.my_queue", "my_queue"),
     ("rates/", "hedis.gaps.rates_page.measure_rates", "measure_rates"),
+    ("code-lists/", "hedis.measures.dashboards.code_lists", "code_lists"),
     ("stars/", "hedis.stars.dashboards.star_ratings", "star_ratings"),
     ("stars/compare/", "hedis.stars.dashboards.compare", "star_compare"),
     (
@@ -297,6 +306,7 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("Measure rates", "admin:measure_rates", "gaps.view_measurecount"),
             ("Star ratings", "admin:star_ratings", "stars.view_publishedcontract"),
             ("Measures", "admin:measures_measure_changelist", "measures.view_measure"),
+            ("Code lists", "admin:code_lists", "measures.view_valuesetlist"),
             ("Stored ratings", "admin:stars_rating_changelist", "stars.view_rating"),
             ("Entered scores", "admin:stars_enteredscore_changelist", "stars.view_enteredscore"),
             ("Snapshots", "admin:stars_snapshot_changelist", "stars.view_snapshot"),
@@ -326,6 +336,7 @@ BENCHES: dict[str, str] = {
     "gap_list": "hedis.gaps.bench.gap_list",
     "find_gaps": "hedis.gaps.bench.find_gaps",
     "stars": "hedis.stars.bench.stars",
+    "measures": "hedis.demo.bench.measures",
 }
 
 # --- Log: no PHI ever; member ids appear nowhere but in the ledger --------------------------------------------------
@@ -336,4 +347,6 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    # The bridge to Spark tells of every connection it opens and closes.
+    "loggers": {"py4j": {"level": "WARNING"}},
 }

@@ -18,6 +18,7 @@ LOOK_AT_MEMBERS = (
     "members.view_provider",
     "measures.view_measure",
     "measures.view_measureyear",
+    "measures.view_valuesetlist",
     "gaps.view_gap",
     "gaps.view_transition",
 )
@@ -74,13 +75,14 @@ QUALITY_DIRECTOR = Role(
 ANALYST = Role(
     "analyst",
     "Analyst",
-    "Imports files, finds gaps, enters Star scores and works with the API over the whole plan.",
+    "Imports files and code lists, finds gaps, enters Star scores and works with the API over the whole plan.",
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
         *SEE_IMPORTS,
         WHOLE_PLAN,
         "evidence.add_importbatch",
+        "measures.add_valuesetlist",
         "members.change_contract",
         "stars.add_enteredscore",
     ),
@@ -89,7 +91,7 @@ MODEL_STEWARD = Role(
     "model_steward",
     "Model steward",
     "Watches over the prediction models; sees measures and rates, no member.",
-    ("measures.view_measure", "measures.view_measureyear", *SEE_RATES),
+    ("measures.view_measure", "measures.view_measureyear", "measures.view_valuesetlist", *SEE_RATES),
 )
 AUDITOR = Role(
     "auditor",
@@ -105,7 +107,7 @@ ADMINISTRATOR = Role(
     ("accounts.view_user", "accounts.add_user", "accounts.change_user", "accounts.view_apikey", "accounts.add_apikey",
      "accounts.change_apikey", "members.view_contract", "members.add_contract", "members.change_contract",
      "members.view_provider", "members.add_provider", "members.change_provider", "measures.view_measure",
-     "measures.view_measureyear", *SEE_IMPORTS),
+     "measures.view_measureyear", "measures.view_valuesetlist", *SEE_IMPORTS),
 )  # fmt: skip
 SERVICE = Role(
     "service",

@@ -22,6 +22,7 @@ from hedis.demo.plan import write_plan
 from hedis.evidence import importing
 from hedis.gaps import finding, workflow
 from hedis.gaps.models import Gap, Work
+from hedis.measures import importing as code_lists
 from hedis.measures import loading as measure_loading
 from hedis.members import panels
 from hedis.members.models import ContactPreference, Contract, Member, Provider
@@ -29,6 +30,7 @@ from hedis.members.models import ContactPreference, Contract, Member, Provider
 AS_OF = date(2026, 9, 30)
 BY = "load_demo"
 TEAM = "North"
+FORMULARY = Path(__file__).parent / "formulary.csv"
 # One person a role, and three care managers so that panels mean something.
 PEOPLE = (
     ("ana", "Ana Alvarez", roles.CARE_MANAGER, TEAM),
@@ -88,6 +90,7 @@ def load(*, members: int, seed: int, as_of: date = AS_OF, say: Callable[[str], N
         say("Importing them …")
         imported = importing.import_tuva(directory, by=BY)
     measure_loading.load(today=as_of, by=BY)
+    load_formulary()
     name_contracts()
     sign_ins = make_people()
     share_out_panels()
@@ -109,6 +112,11 @@ def load(*, members: int, seed: int, as_of: date = AS_OF, say: Callable[[str], N
         "people": [asdict(sign_in) for sign_in in sign_ins],
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def load_formulary() -> None:
+    """The plan's own drug list, as any plan loads one: the demo's invented packages sorted into the drug classes."""
+    code_lists.import_value_sets(FORMULARY, name="demo-formulary", by=BY)
 
 
 def name_contracts() -> None:

@@ -52,8 +52,7 @@ def test_from_measurement_year_2026_on_a_stay_moves_no_supply() -> None:
         "supply moves behind the stay",
         "1950-06-01",
         "2025-01-01..2027-12-31",
-        "2026-01-01 ndc:00001000101 *283; 2026-02-01 ndc:00001000101 *1; "
-        "2026-03-01 place-of-service:21 >2026-03-10",
+        "2026-01-01 ndc:00001000101 *283; 2026-02-01 ndc:00001000101 *1; 2026-03-01 place-of-service:21 >2026-03-10",
     )
     (row,) = plan.result(DEFINITIONS["PDC-RASA"], year=2026, codes=CODES).values()
     assert row["status"] == "open-gap"

@@ -41,7 +41,7 @@ def close_one(code: str) -> None:
     """One open gap of a measure closes."""
     gap = Gap.objects.filter(measure__code=code, status=Status.OPEN).order_by("pk").first()
     assert gap is not None
-    Gap.objects.filter(pk=gap.pk).update(status=Status.CLOSED, reason="", version=F("version") + 1)
+    Gap.objects.filter(pk=gap.pk).update(status=Status.CLOSED, reason="", contact_by=None, version=F("version") + 1)
 
 
 def scores_file(scores: dict[str, Any], contract: str = "H1234") -> str:

@@ -152,10 +152,13 @@ def test_a_measure_says_which_evidence_routes_rest_and_what_they_need(client: Cl
         {"part": "numerator", "name": "FIT", "state": "active", "absent": []},
         {"part": "numerator", "name": "colonoscopy", "state": "partly", "absent": ["cpt"]},
     ]
-    measure = make_measure("COL", evidence_routes=routes)
+    planned = make_measure("XYZ", evidence_routes=routes)
     client.force_login(quinn)
-    text = client.get(reverse("admin:measures_measure_change", args=[measure.pk])).content.decode()
+    text = client.get(reverse("admin:measures_measure_change", args=[planned.pk])).content.decode()
     assert "colonoscopy (numerator) – needs cpt" in text and "FIT (numerator)" in text
+    computed = make_measure("COL")
+    text = client.get(reverse("admin:measures_measure_change", args=[computed.pk])).content.decode()
+    assert "colonoscopy (numerator): 2 hcpcs-ii – needs cpt, snomed-ct" in text
 
 
 def test_the_home_page_of_an_auditor_shows_what_was_denied(client: Client, cy: User) -> None:

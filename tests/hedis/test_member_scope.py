@@ -1,5 +1,6 @@
 """Whose members a person sees."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -77,9 +78,9 @@ def test_the_queue_has_one_row_a_member_most_urgent_first(ana: User) -> None:
     col, gsd = make_measure("COL"), make_measure("GSD")
     relaxed, urgent, busy = (make_member(care_manager=ana) for _ in range(3))
     make_gap(relaxed, col)
-    make_gap(urgent, col, closable_until="2026-10-15")
+    make_gap(urgent, col, contact_by=date(2026, 10, 15))
     make_gap(busy, col)
     make_gap(busy, gsd)
-    rows = list(by_member(in_hands_of(ME, seen_by=ana)))
+    rows = list(by_member(in_hands_of(ME, seen_by=ana), date(2026, 9, 30)))
     assert [row["member"] for row in rows] == [urgent.pk, busy.pk, relaxed.pk]
     assert [row["open_gaps"] for row in rows] == [1, 2, 1]

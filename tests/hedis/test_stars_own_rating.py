@@ -92,7 +92,7 @@ def test_the_display_rounding_decides_at_a_cut_point() -> None:
     contract = make_gaps({"COL": (0, 200)})
     wanted = int(2 * cut) - 1  # cut - 0.5 % of 200
     for gap in Gap.objects.order_by("pk")[: wanted - 1]:
-        Gap.objects.filter(pk=gap.pk).update(status=Status.CLOSED, reason="")
+        Gap.objects.filter(pk=gap.pk).update(status=Status.CLOSED, reason="", contact_by=None)
     assert measure(rating.rate(contract, 2028, as_of=DAY, by="ben"), "C02")["star"] == 2
     close_one("COL")
     assert measure(rating.rate(contract, 2028, as_of=DAY, by="ben"), "C02")["star"] == 3

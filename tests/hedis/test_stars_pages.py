@@ -107,7 +107,7 @@ def test_own_contracts_stand_on_top_published_or_rated(director: Client, own: Ra
 
 def test_only_the_newest_rating_of_a_contract_and_year_is_listed(director: Client, own: Rating) -> None:
     gap = own.contract.gaps.filter(status=Status.OPEN)[0]
-    gap.status = Status.CLOSED
+    gap.status, gap.contact_by = Status.CLOSED, None
     gap.save()
     newer = rating.rate(own.contract, 2028, as_of=date(2026, 9, 30), by="test")
     assert newer != own

@@ -55,6 +55,7 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/measures/": Route("measures.measure"),
     "api/v1/measures/{}/": Route("measures.measure"),
     "api/v1/measure-years/": Route("measures.measureyear"),
+    "api/v1/code-lists/": Route("measures.valuesetlist"),
     "api/v1/gaps/": Route("gaps.gap"),
     "api/v1/gaps/{}/": Route("gaps.gap", methods=(*READING, "PATCH"), scoped=True),
     "api/v1/gaps/{}/history/": Route("gaps.transition", scoped=True),

@@ -1,5 +1,6 @@
 """`manage.py bench [NAME …]`: what our work costs, side by side with the same work bare, in one run."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("names", nargs="*", help=f"any of: {', '.join(settings.BENCHES)} (default: all)")
+        parser.add_argument(
+            "--members", type=int, nargs="+", help="sizes of the plan, where a bench makes its own (measures)"
+        )
 
     def run(self, **options: Any) -> dict[str, Any]:
         names = options["names"] or list(settings.BENCHES)
@@ -26,9 +30,10 @@ class Command(BaseCommand):
             raise WrongUse(f"no bench called {', '.join(unknown)}; there are: {', '.join(settings.BENCHES)}")
         answers = {}
         for name in names:
-            bench: Callable[[], dict[str, Any]] = import_string(settings.BENCHES[name])
+            bench: Callable[..., dict[str, Any]] = import_string(settings.BENCHES[name])
+            sized = options["members"] and "members" in inspect.signature(bench).parameters
             try:
-                answers[name] = bench()
+                answers[name] = bench(members=tuple(options["members"])) if sized else bench()
             except Refused as reason:
                 # One that lacks its data must not keep the others from being measured, unless it was asked for.
                 if options["names"]:

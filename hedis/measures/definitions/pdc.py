@@ -80,8 +80,8 @@ def _adherence(
             "the year. While the year runs, days are judged up to the as-of date.",
             "Days of a break in enrolment within the period count as days without medication unless supply covers "
             "them. CMS measures each enrolment episode by itself and weighs it by its share of the year.",
-            "Stays are adjusted for up to measurement year 2025 (2027 Stars); CMS has finalised that they no longer are "
-            "from measurement year 2026 on (2028 Stars).",
+            "Stays are adjusted for up to measurement year 2025 (2027 Stars); CMS has finalised that they no longer "
+            "are from measurement year 2026 on (2028 Stars).",
             "Only the plan's own claims count: a fill that only supplemental data knows covers no day.",
         ),
     )
