@@ -30,6 +30,7 @@ from hedis.evidence.importing import silent
 from hedis.evidence.schema import SCHEMA
 from hedis.evidence.sources import layouts, tuva
 from hedis.evidence.sources.loading import load, open_all, prepare
+from hedis.gaps import finding
 from hedis.measures import portfolio
 from hedis.measures.definitions import DEFINITIONS
 from hedis.measures.importing import as_csv
@@ -88,7 +89,8 @@ def judge_plan(root: Path) -> int:
     tables = stored.tables(portfolio.value_sets(YEAR, root.parent / "value_sets"))
     parts = tables.parts(stored.parts())
     judging = [Pass(list(DEFINITIONS.values()), part, measurement_year(YEAR), AS_OF, backend.keep) for part in parts]
-    rows = sum(backend.arrow(each.result(measure)).num_rows for measure in DEFINITIONS.values() for each in judging)
+    relations = (relation for each in DEFINITIONS.values() for relation in finding.part_by_part(each, judging))
+    rows = sum(backend.arrow(relation).num_rows for relation in relations)
     if not rows:
         raise AssertionError("no member is in any eligible population: nothing was measured")
     return int(backend.arrow(stored.member).num_rows)

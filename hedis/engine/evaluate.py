@@ -124,6 +124,11 @@ class Pass:
         self._steps.append(kept)
         return kept
 
+    def release(self) -> None:
+        """Let go of the steps of the last result: it was read."""
+        self._keeper.release(self._steps)
+        self._steps = []
+
     def _met_by_anybody(self, conditions: tuple[Condition, ...]) -> DatesMet:
         if not conditions:
             return {}
@@ -133,9 +138,8 @@ class Pass:
         return {condition: self._keeper(dates_met(condition, context)) for condition in conditions}
 
     def result(self, definition: Definition) -> ibis.Table:
-        """The result relation of one of the measures (see `evaluate`); to be read before the next is asked for."""
-        self._keeper.release(self._steps)
-        self._steps = []
+        """The result relation of one of the measures (see `evaluate`), to be read before the next is asked for."""
+        self.release()
         people = self.keep(self._initial_population(definition))
         own = tuple(each for each in definition.exclusions if each.condition not in self._shared)
         tree = (definition.denominator_event, definition.numerator, own)

@@ -114,7 +114,7 @@ def find(
     run = FindingRun(year=year, data_as_of=as_of, generation=stored.generation, found_by=name_of(by))
     found, changed = {}, {}
     for done, definition in enumerate(wanted, start=1):
-        relations = (judged(definition, each) for each in judging)
+        relations = part_by_part(definition, judging)
         changed[definition.code] = store(definition, relations, run, scope, read=stored.backend.arrow)
         found[definition.code] = counted(definition, run, scope)
         watch(definition.code, found[definition.code], done, len(wanted))
@@ -145,6 +145,14 @@ def parts_of(stored: warehouse.Warehouse, year: int, scope: Scope) -> list[Table
     if scope.member:
         return [tables.of_member(scope.member)]
     return tables.parts(stored.parts())
+
+
+def part_by_part(definition: Definition, judging: Iterable[Pass]) -> Iterator[ibis.Table]:
+    """What the engine says of one measure, a relation for each part of the plan; what a part took is let go of before
+    the next."""
+    for part in judging:
+        yield judged(definition, part)
+        part.release()
 
 
 def judged(definition: Definition, judging: Pass) -> ibis.Table:

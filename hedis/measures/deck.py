@@ -11,7 +11,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,28 +44,38 @@ class Case:
 
 @dataclass(frozen=True)
 class Deck:
-    """`cases` by measure (``CMS122``), in the order of the files; `value_sets`: every code of every list."""
+    """`cases` by measure (``CMS122``), in the order of the files; `others`: how many cases there are of each measure
+    nobody asked for; `value_sets`: every code of every list."""
 
     cases: Mapping[str, tuple[Case, ...]]
+    others: Mapping[str, int]
     value_sets: tuple[ValueSetCode, ...]
 
 
-def read_deck(directory: Path) -> Deck:
-    """The deck in `directory`. Raises DeckError for a folder or file that is missing, is no JSON or has another
-    shape, for no cases at all, and for two cases of a measure with one id."""
+def read_deck(directory: Path, measures: Container[str]) -> Deck:
+    """The deck in `directory`, cases of `measures` read, of others counted: theirs may have any shape.
+
+    Raises DeckError for a folder or file that is missing, is no JSON or has another shape, for no cases at all, and
+    for two cases of a measure with one id.
+    """
     cases: dict[str, list[Case]] = {}
+    others: Counter[str] = Counter()
     for file in _files(directory / "cases"):
-        named = MEASURE_IN_FILE_NAME.match(file.name)
+        named = MEASURE_IN_FILE_NAME.search(file.name)
         if not named:
-            raise DeckError(f"cases/{file.name}: the name does not begin with a measure, such as CMS122")
-        of_measure = cases.setdefault(named[1].upper(), [])
-        of_measure += _cases(file, first=len(of_measure))
-    if not any(cases.values()):
+            raise DeckError(f"cases/{file.name}: the name does not say the measure, such as CMS122")
+        measure, rows = named[1].upper(), _rows(file)
+        if measure in measures:
+            of_measure = cases.setdefault(measure, [])
+            of_measure += _cases(file, rows, first=len(of_measure))
+        else:
+            others[measure] += len(rows)
+    if not any(cases.values()) and not others.total():
         raise DeckError("cases: there is no case in any file")
     for measure, found in cases.items():
         _refuse_doubles(measure, found)
     codes = (code for file in _files(directory / "valuesets") for code in _value_set(file))
-    return Deck({measure: tuple(found) for measure, found in cases.items()}, tuple(dict.fromkeys(codes)))
+    return Deck({measure: tuple(found) for measure, found in cases.items()}, others, tuple(dict.fromkeys(codes)))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -91,10 +102,14 @@ def _refuse_doubles(measure: str, cases: list[Case]) -> None:
 # -- cases -----------------------------------------------------------------------------------------------------
 
 
-def _cases(file: Path, first: int) -> Iterator[Case]:
+def _rows(file: Path) -> list[Any]:
     rows = _load(file)
     if not isinstance(rows, list):
         raise DeckError(f"cases/{file.name}: is not a list of cases")
+    return rows
+
+
+def _cases(file: Path, rows: list[Any], first: int) -> Iterator[Case]:
     for number, row in enumerate(rows):
         try:
             yield _case(row, f"c{first + number}")

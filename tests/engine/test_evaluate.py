@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from hedis.engine.evaluate import RESULT, evaluate
+from hedis.engine.backends import opened
+from hedis.engine.evaluate import RESULT, Pass, evaluate
 from hedis.engine.measure import AllOf, Condition, EnrolmentFlag, Events, Exists, Not, value_sets_used
 from hedis.engine.period import Window, measurement_year, years_before
 from hedis.measures.definitions import DEFINITIONS
@@ -35,6 +36,25 @@ def test_one_member_alone_gives_the_row_of_the_full_run() -> None:
     assert tuple(full["moved"]) == RESULT
     assert plan().result(GSD, member="controlled") == {"controlled": full["controlled"]}
     assert plan().result(GSD, member="nobody") == {}
+
+
+def test_a_plan_judged_in_parts_gives_each_member_once_and_the_row_of_the_whole() -> None:
+    made = Plan()
+    for pseudonym in ("0000", "5554", "5555", "5556", "aaaa", "ffff"):
+        made.add(pseudonym, "1961-06-01", events=D)
+    period, as_of = measurement_year(2026), dt.date(2027, 6, 30)
+    parts = [evaluate(GSD, part, period, as_of).to_pyarrow().to_pylist() for part in made.tables(2026).parts(3)]
+    assert [{row["member"] for row in part} for part in parts] == [{"0000", "5554"}, {"5555", "5556"}, {"aaaa", "ffff"}]
+    assert {row["member"]: row for part in parts for row in part} == made.result(GSD)
+
+
+def test_two_measures_of_one_pass_share_exclusions_and_give_their_own_rows() -> None:
+    other = replace(GSD, code="OTHER", numerator=DEFINITIONS["KED"].numerator)
+    with opened() as backend:
+        judging = Pass((GSD, other), plan().tables(2026), measurement_year(2026), dt.date(2027, 6, 30), backend.keep)
+        found = {each.code: backend.arrow(judging.result(each)).to_pylist() for each in (GSD, other)}
+    for definition in (GSD, other):
+        assert {row["member"]: row for row in found[definition.code]} == plan().result(definition)
 
 
 def test_the_order_rows_arrive_in_changes_nothing() -> None:

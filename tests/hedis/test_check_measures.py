@@ -143,8 +143,8 @@ def test_only_the_measure_asked_for_is_checked_and_others_without_definition_are
     folder = ecqm_deck.write(tmp_path, "CMS125", women()[:1])
     ecqm_deck.write(tmp_path, "CMS130", [ecqm_deck.case("young", "2000-01-01", "Encounter office-visit 2026-03-01",
                                                         "out")])  # fmt: skip
-    text = (folder / "cases" / "CMS125Made.json").read_text(encoding="utf-8")
-    (folder / "cases" / "cms999Other.json").write_text(text, encoding="utf-8")
+    several_groups = [{"id": "of another shape", "expected": [{"numerator": 1}, {"numerator": 0}]}]
+    (folder / "cases" / "cms999Other.json").write_text(json.dumps(several_groups), encoding="utf-8")
     assert list(checked(folder, "--measure", "cms130")["measures"]) == ["CMS130"]
     answer = checked(folder)
     assert list(answer["measures"]) == ["CMS125", "CMS130"]
@@ -242,7 +242,7 @@ def _no_value_sets(folder: Path) -> None:
         (_missing_value_set, "valuesets: CMS125 needs mammography, which no file has"),
         (_value_set_without_title, "valuesets/mammography.json: 'title' is missing"),
         (_value_set_of_text, "valuesets/mammography.json: is no value set with title and codes"),
-        (_other_name, "cases/Made.json: the name does not begin with a measure, such as CMS122"),
+        (_other_name, "cases/Made.json: the name does not say the measure, such as CMS122"),
         (_other_measure, "cases: only of measures without a definition here (CMS999)"),
         (_no_value_sets, "valuesets: there is no such folder in the deck"),
     ],

@@ -23,7 +23,7 @@ FOLDER = SHARED / "data" / "ecqm"
 
 @pytest.fixture(scope="module")
 def deck() -> Deck:
-    return read_deck(Path(FOLDER))
+    return read_deck(Path(FOLDER), ECQM_FORMS)
 
 
 @pytest.mark.published

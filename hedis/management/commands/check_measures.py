@@ -42,7 +42,7 @@ class Command(BaseCommand):
         if only and only not in ECQM_FORMS:
             raise WrongUse(f"no measure is called {only}; there are: {', '.join(ECQM_FORMS)}")
         try:
-            deck = read_deck(folder)
+            deck = read_deck(folder, ECQM_FORMS)
             with opened(options["engine"], SparkOptions(**settings.SPARK)) as backend:
                 answer = self.checked(deck, only, backend)
         except (DeckError, NoEngine) as error:
@@ -57,10 +57,9 @@ class Command(BaseCommand):
         if only and only not in deck.cases:
             raise DeckError(f"cases: no file holds cases of {only}")
         answers = {code: self.measured(code, deck, backend) for code in wanted}
-        others = {code: len(cases) for code, cases in deck.cases.items() if code not in ECQM_FORMS and not only}
         if not answers:
-            raise DeckError(f"cases: only of measures without a definition here ({', '.join(others)})")
-        return {"measures": answers, "without_definition": others}
+            raise DeckError(f"cases: only of measures without a definition here ({', '.join(deck.others)})")
+        return {"measures": answers, "without_definition": {} if only else dict(deck.others)}
 
     def measured(self, code: str, deck: Deck, backend: Backend) -> dict[str, Any]:
         """One measure: its cases become a warehouse of their own, judged in one run."""
