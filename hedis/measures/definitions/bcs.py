@@ -45,7 +45,7 @@ BCS = Definition(
     domain="Staying Healthy: Screenings, Tests and Vaccines",
     direction=Direction.HIGHER,
     author="measure engine team",
-    checker="",
+    checker="lead engineer",
     review_date=dt.date(2026, 11, 21),
     sources=(
         Source("CMS125FHIR Breast Cancer Screening 1.0.000", "ages 42 to 74, mammogram codes, exclusions"),

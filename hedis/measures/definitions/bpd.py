@@ -18,7 +18,7 @@ BPD = Definition(
     direction=Direction.HIGHER,
     reversible=True,
     author="measure engine team",
-    checker="",
+    checker="lead engineer",
     review_date=dt.date(2026, 11, 21),
     sources=(
         Source("NCQA, public page of the HEDIS measure BPD", "ages, threshold"),

@@ -111,7 +111,7 @@ EED = Definition(
     domain="Managing Chronic (Long Term) Conditions",
     direction=Direction.HIGHER,
     author="measure engine team",
-    checker="",
+    checker="lead engineer",
     review_date=dt.date(2026, 11, 21),
     sources=(
         Source("CMS131FHIR Diabetes: Eye Exam 1.0.000", "graded and autonomous exams, exclusions"),

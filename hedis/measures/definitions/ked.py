@@ -43,7 +43,7 @@ KED = Definition(
     domain="Managing Chronic (Long Term) Conditions",
     direction=Direction.HIGHER,
     author="measure engine team",
-    checker="",
+    checker="lead engineer",
     review_date=dt.date(2026, 11, 21),
     sources=(
         Source("CMS951FHIR Kidney Health Evaluation 1.0.000", "which tests count"),

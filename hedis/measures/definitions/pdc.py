@@ -65,7 +65,7 @@ def _adherence(
         direction=Direction.HIGHER,
         reversible=True,
         author="measure engine team",
-        checker="",
+        checker="lead engineer",
         review_date=dt.date(2026, 11, 21),
         sources=(Source(TECHNICAL_NOTES, star), CALCULATION, AGE_AT_START),
         ages=(AgeBand(2008, 18, 120),),

@@ -32,7 +32,7 @@ SUPD = Definition(
     domain="Drug Safety and Accuracy of Drug Pricing",
     direction=Direction.HIGHER,
     author="measure engine team",
-    checker="",
+    checker="lead engineer",
     review_date=dt.date(2026, 11, 21),
     sources=(
         Source(TECHNICAL_NOTES, "D12 Statin Use in Persons with Diabetes (SUPD)"),

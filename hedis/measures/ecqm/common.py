@@ -21,7 +21,7 @@ ORDERED = ("active", "completed")
 OBSERVATIONS = ("lab", "observation", "assessment", "exam", "vital-sign", "imaging")
 """Every kind of observation: the libraries ask for a category only of exams and imaging."""
 
-AUTHOR, CHECKER = "measure engine team", ""
+AUTHOR, CHECKER = "measure engine team", "lead engineer"
 SHARED_LIBRARIES = Source(
     "dqm-content-cms-2025, libraries Status, Hospice, PalliativeCare, AdvancedIllnessandFrailty",
     "denominator exclusions",
