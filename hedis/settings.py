@@ -242,6 +242,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"ModelStateEnum": "predictions.models.State"},
 }
 
 # --- Change tracking: the readable field-by-field diff of hand edits; the ledger (audit) is the record --------------
@@ -310,6 +311,7 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("Stored ratings", "admin:stars_rating_changelist", "stars.view_rating"),
             ("Entered scores", "admin:stars_enteredscore_changelist", "stars.view_enteredscore"),
             ("Snapshots", "admin:stars_snapshot_changelist", "stars.view_snapshot"),
+            ("Prediction models", "admin:predictions_modelversion_changelist", "predictions.view_modelversion"),
         ],
     ),
     (

@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/v1/", include("hedis.measures.api")),
     path("api/v1/", include("hedis.gaps.api")),
     path("api/v1/", include("hedis.stars.api")),
+    path("api/v1/", include("predictions.api")),
     path("fhir/", include("hedis.gaps.fhir.api")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", Docs.as_view(url_name="api-schema"), name="api-docs"),

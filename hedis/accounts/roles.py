@@ -41,6 +41,11 @@ SEE_STARS = (
     "stars.view_snapshot",
 )
 SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun", *SEE_STARS)
+SEE_MODELS = (
+    "predictions.view_modelversion",
+    "predictions.view_validationrun",
+    "predictions.view_modeltransition",
+)
 SEE_IMPORTS = ("evidence.view_importbatch",)
 
 
@@ -70,7 +75,7 @@ QUALITY_DIRECTOR = Role(
     "quality_director",
     "Quality director",
     "Reads rates, gaps and ratings of the whole plan.",
-    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_IMPORTS, WHOLE_PLAN),
+    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_MODELS, *SEE_IMPORTS, WHOLE_PLAN),
 )
 ANALYST = Role(
     "analyst",
@@ -79,25 +84,28 @@ ANALYST = Role(
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
+        *SEE_MODELS,
         *SEE_IMPORTS,
         WHOLE_PLAN,
         "evidence.add_importbatch",
         "measures.add_valuesetlist",
         "members.change_contract",
+        "predictions.change_modelversion",
         "stars.add_enteredscore",
     ),
 )
 MODEL_STEWARD = Role(
     "model_steward",
     "Model steward",
-    "Watches over the prediction models; sees measures and rates, no member.",
-    ("measures.view_measure", "measures.view_measureyear", "measures.view_valuesetlist", *SEE_RATES),
-)
+    "Watches over the prediction models and approves them; sees measures and rates, no member.",
+    ("measures.view_measure", "measures.view_measureyear", "measures.view_valuesetlist", *SEE_RATES, *SEE_MODELS,
+     "predictions.change_modelversion", "predictions.add_modeltransition"),
+)  # fmt: skip
 AUDITOR = Role(
     "auditor",
     "Auditor",
     "Reads the ledger and everything it speaks of; changes nothing.",
-    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_IMPORTS, WHOLE_PLAN, "audit.view_event", "audit.view_subject",
+    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_MODELS, *SEE_IMPORTS, WHOLE_PLAN, "audit.view_event", "audit.view_subject",
      "accounts.view_user", "auditlog.view_logentry"),
 )  # fmt: skip
 ADMINISTRATOR = Role(
@@ -113,7 +121,7 @@ SERVICE = Role(
     "service",
     "Service",
     "A program that uses the API over the whole plan.",
-    (*LOOK_AT_MEMBERS, *SEE_RATES, WHOLE_PLAN, "gaps.change_gap"),
+    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_MODELS, WHOLE_PLAN, "gaps.change_gap"),
 )
 
 ROLES = (CARE_MANAGER, TEAM_LEAD, QUALITY_DIRECTOR, ANALYST, MODEL_STEWARD, AUDITOR, ADMINISTRATOR, SERVICE)

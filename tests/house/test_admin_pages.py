@@ -1,6 +1,7 @@
 """Every page of the admin, for every role: opens for those who may, refuses those who may not, and stays lean."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from hedis.gaps.models import Work
 from hedis.members.models import ContactPreference
 from tests.conftest import person
 from tests.factories import make_contract, make_count, make_gap, make_measure, make_member, make_provider
+from tests.predictions.registered import make_model
 
 pytestmark = pytest.mark.django_db
 STAFF_ROLES = [role for role in roles.ROLES if role.key != "service"]
@@ -33,7 +35,7 @@ def ids(item: Any) -> str:
     return item._meta.label if isinstance(item, type) else item.key
 
 
-def stage(user: User) -> dict[str, Model]:
+def stage(user: User, folder: Path) -> dict[str, Model]:
     """One row of everything, on this user's own panel."""
     contract, provider, measure = make_contract(), make_provider(), make_measure("COL")
     make_measure("GSD")
@@ -48,7 +50,8 @@ def stage(user: User) -> dict[str, Model]:
     key, _ = keys.create(user, name="nightly", days=10, read_only=True, by=user)
     preference = ContactPreference.objects.create(member=member)
     event = Event.objects.first()
-    rows = [contract, provider, measure, member, gap, batch, key, preference, event, user]
+    model = make_model(folder, by=user, measure=measure)
+    rows = [contract, provider, measure, member, gap, batch, key, preference, event, user, model]
     return {row._meta.label: row for row in rows if row is not None}
 
 
@@ -58,9 +61,11 @@ def may(user: User, model: type[Model], *actions: str) -> bool:
 
 
 @pytest.mark.parametrize("role", STAFF_ROLES, ids=ids)
-def test_every_page_opens_for_the_roles_that_may_and_refuses_the_others(role: roles.Role, client: Client) -> None:
+def test_every_page_opens_for_the_roles_that_may_and_refuses_the_others(
+    role: roles.Role, client: Client, tmp_path: Path
+) -> None:
     user = person("sam", role, team="north")
-    rows = stage(user)
+    rows = stage(user, tmp_path)
     client.force_login(user)
     wrong = []
     for model in REGISTERED:
@@ -81,9 +86,9 @@ def test_every_page_opens_for_the_roles_that_may_and_refuses_the_others(role: ro
 
 
 @pytest.mark.parametrize("role", STAFF_ROLES, ids=ids)
-def test_navigation_shows_exactly_the_pages_a_role_may_open(role: roles.Role, client: Client) -> None:
+def test_navigation_shows_exactly_the_pages_a_role_may_open(role: roles.Role, client: Client, tmp_path: Path) -> None:
     user = person("sam", role, team="north")
-    stage(user)
+    stage(user, tmp_path)
     client.force_login(user)
     home = client.get(reverse("admin:index"))
     assert home.status_code == 200
@@ -109,9 +114,11 @@ def test_a_service_account_cannot_open_a_page(client: Client) -> None:
 
 
 @pytest.mark.parametrize("role", STAFF_ROLES, ids=ids)
-def test_no_page_carries_inline_script_or_style_and_all_carry_the_policy(role: roles.Role, client: Client) -> None:
+def test_no_page_carries_inline_script_or_style_and_all_carry_the_policy(
+    role: roles.Role, client: Client, tmp_path: Path
+) -> None:
     user = person("sam", role, team="north")
-    rows = stage(user)
+    rows = stage(user, tmp_path)
     client.force_login(user)
     pages = [reverse("admin:index"), reverse("admin:password_change")]
     for model in REGISTERED:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from hedis.lib import problem
 from hedis.stars import loading, rating, scores
 from tests.conftest import person
 from tests.factories import make_contract, make_gap, make_measure, make_member, make_provider
+from tests.predictions.registered import make_model
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 READING = ("GET", "HEAD", "OPTIONS")
@@ -40,7 +42,9 @@ class Route:
 
     def permission(self, method: str) -> str:
         room, model = self.model.split(".")
-        return f"{room}.{'view' if method in READING or self.computes else 'change'}_{model}"
+        if method in READING or self.computes:
+            return f"{room}.view_{model}"
+        return f"{room}.{'add' if method == 'POST' else 'change'}_{model}"
 
 
 # Address, with {} for what is named, to what opens it. None: open to everybody, holds no data.
@@ -65,6 +69,10 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/contracts/{}/ratings/": Route("stars.rating"),
     "api/v1/star-years/": Route("stars.referenceyear"),
     "api/v1/star-years/{}/": Route("stars.referenceyear"),
+    "api/v1/models/": Route("predictions.modelversion"),
+    "api/v1/models/{}/": Route("predictions.modelversion", methods=(*READING, "PATCH")),
+    "api/v1/models/{}/validations/": Route("predictions.validationrun"),
+    "api/v1/models/{}/transitions/": Route("predictions.modeltransition", methods=(*READING, "POST")),
     "api/schema/": None,
     "api/docs/": None,
 }
@@ -87,7 +95,7 @@ def plain(address: str) -> str:
 
 
 @pytest.fixture
-def things(ana: User) -> dict[str, str]:
+def things(ana: User, tmp_path: Path) -> dict[str, str]:
     """An address of each route, all of one gap of a member on Ana's panel."""
     contract = make_contract("H1234")
     member = make_member(care_manager=ana, contract=contract)
@@ -97,6 +105,7 @@ def things(ana: User) -> dict[str, str]:
     loading.load_reference(by="test")
     named = {"members": member.pseudonym, "contracts": "H1234", "providers": provider.npi, "measures": "COL"}
     named |= {"gaps": str(gap.pk), "ratings": str(rated.pk), "star-years": "2026"}
+    named["models"] = str(make_model(tmp_path, by=ana).pk)
     return {route: "/" + route.format(named.get(route.split("/")[2], "")) for route in ROUTES}
 
 

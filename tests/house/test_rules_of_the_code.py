@@ -46,6 +46,7 @@ VERBS = [
     "hedis/stars/rating.py",
     "hedis/stars/scores.py",
     "hedis/stars/snapshots.py",
+    "predictions/registry.py",
 ]
 
 
