@@ -6,7 +6,7 @@ Rows come from reviewed files through `manage.py load_measures`; nobody edits th
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, TextChoices
 
 
 class MeasureQuerySet(models.QuerySet["Measure"]):
@@ -20,11 +20,11 @@ class MeasureQuerySet(models.QuerySet["Measure"]):
 class Measure(models.Model):
     """One measure of the portfolio, or a lens over them."""
 
-    class Direction(models.TextChoices):
+    class Direction(TextChoices):
         HIGHER = "higher", "Higher is better"
         LOWER = "lower", "Lower is better"
 
-    class Kind(models.TextChoices):
+    class Kind(TextChoices):
         MEASURE = "measure", "Measure"
         LENS = "lens", "Lens over the measures"
 
@@ -82,7 +82,7 @@ class MeasureYear(models.Model):
 class ValueSetList(models.Model):
     """One list of codes the plan loaded from its own files: what it was, who loaded it, how many codes of what."""
 
-    class Format(models.TextChoices):
+    class Format(TextChoices):
         CSV = "csv", "Our own layout"
         TUVA = "tuva", "Tuva"
         FHIR = "fhir", "FHIR ValueSet"
