@@ -18,14 +18,14 @@ from django.utils import timezone
 from audit import ledger
 from audit.models import Event
 from hedis.engine import rating as engine
-from hedis.engine.rating_scores import MeasureStar, measure_star
+from hedis.engine.rating_scores import MeasureStar, better_of_two_years, measure_star
 from hedis.engine.rating_year import Method
 from hedis.gaps.models import FindingRun, Gap, Status
 from hedis.measures.models import MeasureYear
 from hedis.members.models import Contract
 from hedis.stars import loading, years
 from hedis.stars.explaining import explain
-from hedis.stars.models import EnteredScore, Rating
+from hedis.stars.models import EnteredScore, PublishedContract, PublishedStar, Rating
 from hedis.stars.standing import Standing, standing_of
 
 ONE_PLACE = Decimal("0.1")
@@ -158,7 +158,8 @@ def entered(contract: Contract, year: int, standing: Standing, left_out: dict[st
 
 def computed(contract: Contract, year: int, standing: Standing, inputs: Inputs, as_of: date) -> Rating:
     """The unsaved rating: stars of the scores, the engine's result and why."""
-    found = {name: star_of(standing, name, one.score) for name, one in sorted(inputs.scores.items())}
+    before = stars_of_the_year_before(contract, year, standing)
+    found = {name: star_of(standing, name, one.score, before.get(name)) for name, one in sorted(inputs.scores.items())}
     rated = standing.contract(contract.number, {name: one.star for name, one in found.items() if one.star})
     result = engine.rate(rated, standing.year)
     run = FindingRun.objects.filter(year=year - 2).order_by("-id").first() if inputs.gaps_as_of else None
@@ -182,11 +183,32 @@ def computed(contract: Contract, year: int, standing: Standing, inputs: Inputs, 
     return rating
 
 
-def star_of(standing: Standing, measure_id: str, score: Decimal) -> MeasureStar:
-    """The star of a score. A survey measure stands at its base group: how CMS moves it is not known in advance."""
+def star_of(standing: Standing, measure_id: str, score: Decimal, before: MeasureStar | None) -> MeasureStar:
+    """The star of a score; after a disaster that of the year before where it was better. A survey measure stands at
+    its base group: how CMS moves it is not known in advance."""
+    measure = standing.year.measures[measure_id]
     found = measure_star(standing.year, measure_id, standing.rated_as, score)
-    survey = standing.year.measures[measure_id].method is Method.CAHPS
-    return replace(found, rule="cahps") if survey else found
+    found = replace(found, rule="cahps") if measure.method is Method.CAHPS else found
+    share = standing.disaster_shares.get(measure.disaster, Decimal(0))
+    return better_of_two_years(found, before, measure, share, standing.year)
+
+
+def stars_of_the_year_before(contract: Contract, year: int, standing: Standing) -> dict[str, MeasureStar]:
+    """What CMS published of the contract's measures a year earlier, under the ids of the method; asked for only where
+    a disaster can matter. A measure is the same where its lasting key is."""
+    hit = max(standing.disaster_shares.values(), default=Decimal(0)) >= standing.year.disaster_share
+    if not hit or year - 1 not in years.years():
+        return {}
+    ids = {measure.key: name for name, measure in standing.year.measures.items()}
+    keys = {name: measure.key for name, measure in years.star_year(year - 1).measures.items()}
+    rows = PublishedStar.objects.filter(
+        contract__in=PublishedContract.objects.current().filter(number=contract.number, release__star_year=year - 1)
+    )
+    return {
+        ids[keys[row.measure_id]]: MeasureStar(row.measure_id, row.star, "cut_points", row.score, row.score, row.star)
+        for row in rows
+        if keys.get(row.measure_id) in ids
+    }
 
 
 def reference_digest(year: int) -> str:

@@ -18,7 +18,7 @@ from audit.models import Event
 from hedis.gaps.models import Gap, Status
 from hedis.members.models import Contract
 from hedis.stars import rating, scores, years
-from hedis.stars.models import PublishedContract, Rating, Release
+from hedis.stars.models import PublishedContract, PublishedStar, Rating, Release
 from hedis.stars.standing import method_for, standing_of
 from tests.factories import make_contract, make_gap, make_measure, make_member
 from tests.hedis.star_plan import DAY, IDS, OTHERS, close_one, make_gaps, scores_file
@@ -188,6 +188,31 @@ def test_categories_and_disasters_come_from_what_cms_published(published: Publis
     assert max(same_year.disaster_shares.values()) == 30 and same_year.notes == ()
     later = standing_of(make_contract("H1234"), 2028)
     assert later.cai_categories == {} and later.disaster_shares == {}
+
+
+def test_after_a_disaster_the_better_star_of_the_year_before_stays(published: PublishedContract) -> None:
+    before = Release.objects.create(
+        star_year=2025, name="made", is_current=True, digest="1" * 64, loaded_at=timezone.now(), loaded_by="test",
+        contract_count=1, star_count=2,
+    )  # fmt: skip
+    last_year = PublishedContract.objects.create(
+        release=before, number="H1234", organisation_type="Local CCP", name="Evergreen", marketing_name="Evergreen",
+        parent="Evergreen", rated_as="MA-PD", snp=False, puerto_rico_only=False, disaster_current=0,
+        disaster_previous=0,
+    )  # fmt: skip
+    keys = {one.key: name for name, one in years.star_year(2025).measures.items()}
+    own = years.star_year(2026).measures
+    for name, star, score in (("C02", 5, "90"), ("C14", 1, "40")):
+        PublishedStar.objects.create(contract=last_year, measure_id=keys[own[name].key], star=star, score=score)
+    contract = make_contract("H1234")
+    for name in ("C02", "C14"):
+        scores.enter(contract, 2026, name, "60", source="our own count", by="ben")
+    one = rating.rate(contract, 2026, as_of=date(2026, 9, 30), by="ben")
+    assert (measure(one, "C02")["star"], measure(one, "C02")["rule"]) == (5, "prior_year_disaster")
+    assert measure(one, "C14")["rule"] == "cut_points"
+    PublishedContract.objects.filter(pk=published.pk).update(disaster_current=24)
+    untouched = rating.rate(contract, 2026, as_of=date(2026, 9, 30), by="ben")
+    assert measure(untouched, "C02")["rule"] == "cut_points"
 
 
 @pytest.mark.parametrize(
