@@ -1,7 +1,8 @@
 """Whether the process lives and whether it can do its work.
 
 `/livez` touches nothing: a database outage must not make an orchestrator kill healthy processes. `/readyz` asks
-everything the work needs and answers 503 with the names of what fails; details go to the log, not to strangers.
+everything the work needs and answers 503 with the names of what fails; details go to the log, not to strangers. What
+does not keep this process from answering requests is only a warning: `worker`, jobs wait and no worker lives.
 """
 
 import logging
@@ -12,6 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from audit import partitions
+from hedis.lib import jobs
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +36,23 @@ def ledger_has_room() -> bool:
     return partitions.strays() == 0
 
 
+def jobs_are_done() -> bool:
+    """No job waits in vain."""
+    return not jobs.waiting() or jobs.worker_alive()
+
+
 CHECKS: dict[str, Callable[[], bool]] = {
     "database": database_answers,
     "migrations": migrations_applied,
     "ledger": ledger_has_room,
 }
+WARNINGS: dict[str, Callable[[], bool]] = {"worker": jobs_are_done}
 
 
-def failing() -> list[str]:
+def failing(checks: dict[str, Callable[[], bool]]) -> list[str]:
     """Names of the checks that say no or cannot be asked."""
     names = []
-    for name, check in CHECKS.items():
+    for name, check in checks.items():
         try:
             if not check():
                 names.append(name)
@@ -64,6 +72,7 @@ class HealthMiddleware:
         if request.path == "/livez":
             return HttpResponse("alive\n", content_type="text/plain")
         if request.path == "/readyz":
-            names = failing()
-            return JsonResponse({"ready": not names, "failing": names}, status=503 if names else 200)
+            names = failing(CHECKS)
+            answer = {"ready": not names, "failing": names, "warnings": failing(WARNINGS)}
+            return JsonResponse(answer, status=503 if names else 200)
         return self.get_response(request)

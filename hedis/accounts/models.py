@@ -1,6 +1,6 @@
 """Who: people and programs that sign in, and the keys of programs."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
@@ -65,3 +65,47 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class IdempotentAnswerQuerySet(models.QuerySet["IdempotentAnswer"]):
+    """Questions about stored answers."""
+
+    def expired(self, now: datetime) -> "IdempotentAnswerQuerySet":
+        """Those too old to be given again."""
+        return self.filter(created_at__lte=now - IdempotentAnswer.LIFE)
+
+
+class IdempotentAnswer(models.Model):
+    """What a POST was answered, so that its repetition has no second effect. It may show members: kept for a day only.
+
+    There is a row once the first request is committed; while that runs, its transaction holds a lock instead.
+    """
+
+    LIFE: ClassVar[timedelta] = timedelta(hours=24)
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=128)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, address and body.")
+    request_id = models.CharField(max_length=64, help_text="Of the first request: its events name whom it showed.")
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.TextField(help_text="JSON as it was sent.")
+    created_at = models.DateTimeField()
+
+    objects = IdempotentAnswerQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "key"], name="idempotent_answer_once_a_user_and_key"),
+            models.CheckConstraint(
+                condition=models.Q(status__gte=200, status__lt=500), name="idempotent_answer_is_no_failure_of_ours"
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="idempotent_answer_age")]
+
+    def __str__(self) -> str:
+        return f"{self.status} of {self.created_at:%Y-%m-%d %H:%M}"
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether it is too old to be given again."""
+        return self.created_at <= now - self.LIFE

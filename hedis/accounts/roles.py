@@ -21,8 +21,13 @@ LOOK_AT_MEMBERS = (
     "measures.view_valuesetlist",
     "gaps.view_gap",
     "gaps.view_transition",
+    "predictions.view_prediction",
+    "predictions.view_predictionreview",
 )
-WORK_GAPS = ("gaps.change_gap", "members.change_contactpreference", "members.add_contactpreference")
+WORK_GAPS = ("gaps.change_gap", "members.change_contactpreference", "members.add_contactpreference",
+             "predictions.add_predictionreview")  # fmt: skip
+# One gap or a batch at a time; a whole year is a run of its own.
+SCORE_GAPS = ("predictions.add_prediction",)
 SEE_STARS = (
     "stars.view_referenceyear",
     "stars.view_starmeasure",
@@ -40,11 +45,31 @@ SEE_STARS = (
     "stars.view_rating",
     "stars.view_snapshot",
 )
+SEE_INTERVENTIONS = (
+    "interventions.view_intervention",
+    "interventions.view_attempt",
+    "interventions.view_interventiontransition",
+)
+WORK_INTERVENTIONS = (
+    *SEE_INTERVENTIONS,
+    "interventions.add_intervention",
+    "interventions.change_intervention",
+    "interventions.add_attempt",
+    # Completing and cancelling.
+    "interventions.add_interventiontransition",
+)
+SEE_CAMPAIGNS = ("interventions.view_campaign", "interventions.view_campaigntransition")
+# Making campaigns, filling, starting and ending them; approving is another's (`add_campaigntransition`).
+RUN_CAMPAIGNS = (*SEE_CAMPAIGNS, "interventions.add_campaign", "interventions.change_campaign")
 SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun", *SEE_STARS)
 SEE_MODELS = (
     "predictions.view_modelversion",
     "predictions.view_validationrun",
     "predictions.view_modeltransition",
+    "predictions.view_waiver",
+    "predictions.view_driftcheck",
+    "predictions.view_scoringrun",
+    "predictions.view_actioneffect",
 )
 SEE_IMPORTS = ("evidence.view_importbatch",)
 
@@ -63,19 +88,40 @@ CARE_MANAGER = Role(
     "care_manager",
     "Care manager",
     "Works the gaps in care of the members on her own panel.",
-    (*LOOK_AT_MEMBERS, *WORK_GAPS),
+    (*LOOK_AT_MEMBERS, *WORK_GAPS, *WORK_INTERVENTIONS),
 )
 TEAM_LEAD = Role(
     "team_lead",
     "Team lead",
     "Sees every panel of the team and those nobody has, and hands out the work.",
-    (*LOOK_AT_MEMBERS, *WORK_GAPS, *SEE_RATES, TEAM_PANEL, "gaps.assign_gap"),
+    (
+        *LOOK_AT_MEMBERS,
+        *WORK_GAPS,
+        *SCORE_GAPS,
+        *SEE_RATES,
+        *WORK_INTERVENTIONS,
+        *SEE_CAMPAIGNS,
+        TEAM_PANEL,
+        "gaps.assign_gap",
+        "interventions.assign_intervention",
+    ),
 )
 QUALITY_DIRECTOR = Role(
     "quality_director",
     "Quality director",
-    "Reads rates, gaps and ratings of the whole plan.",
-    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_MODELS, *SEE_IMPORTS, WHOLE_PLAN),
+    "Reads rates, gaps and ratings of the whole plan, has its gaps scored, and approves campaigns.",
+    (
+        *LOOK_AT_MEMBERS,
+        *SEE_RATES,
+        *SEE_MODELS,
+        *SEE_IMPORTS,
+        *SEE_INTERVENTIONS,
+        *SEE_CAMPAIGNS,
+        WHOLE_PLAN,
+        "predictions.add_scoringrun",
+        "interventions.change_campaign",
+        "interventions.add_campaigntransition",
+    ),
 )
 ANALYST = Role(
     "analyst",
@@ -86,11 +132,16 @@ ANALYST = Role(
         *SEE_RATES,
         *SEE_MODELS,
         *SEE_IMPORTS,
+        *SEE_INTERVENTIONS,
+        *RUN_CAMPAIGNS,
         WHOLE_PLAN,
+        "interventions.add_intervention",
         "evidence.add_importbatch",
         "measures.add_valuesetlist",
         "members.change_contract",
+        *SCORE_GAPS,
         "predictions.change_modelversion",
+        "predictions.add_scoringrun",
         "stars.add_enteredscore",
     ),
 )
@@ -99,14 +150,15 @@ MODEL_STEWARD = Role(
     "Model steward",
     "Watches over the prediction models and approves them; sees measures and rates, no member.",
     ("measures.view_measure", "measures.view_measureyear", "measures.view_valuesetlist", *SEE_RATES, *SEE_MODELS,
-     "predictions.change_modelversion", "predictions.add_modeltransition"),
+     "predictions.change_modelversion", "predictions.add_modeltransition", "predictions.add_waiver",
+     "predictions.add_driftcheck", "predictions.add_scoringrun"),
 )  # fmt: skip
 AUDITOR = Role(
     "auditor",
     "Auditor",
     "Reads the ledger and everything it speaks of; changes nothing.",
-    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_MODELS, *SEE_IMPORTS, WHOLE_PLAN, "audit.view_event", "audit.view_subject",
-     "accounts.view_user", "auditlog.view_logentry"),
+    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_MODELS, *SEE_IMPORTS, *SEE_INTERVENTIONS, *SEE_CAMPAIGNS, WHOLE_PLAN,
+     "audit.view_event", "audit.view_subject", "accounts.view_user", "auditlog.view_logentry"),
 )  # fmt: skip
 ADMINISTRATOR = Role(
     "administrator",
@@ -121,7 +173,17 @@ SERVICE = Role(
     "service",
     "Service",
     "A program that uses the API over the whole plan.",
-    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_MODELS, WHOLE_PLAN, "gaps.change_gap"),
+    (
+        *LOOK_AT_MEMBERS,
+        *SEE_RATES,
+        *SEE_MODELS,
+        *SCORE_GAPS,
+        *WORK_INTERVENTIONS,
+        *RUN_CAMPAIGNS,
+        WHOLE_PLAN,
+        "gaps.change_gap",
+        "predictions.add_scoringrun",
+    ),
 )
 
 ROLES = (CARE_MANAGER, TEAM_LEAD, QUALITY_DIRECTOR, ANALYST, MODEL_STEWARD, AUDITOR, ADMINISTRATOR, SERVICE)

@@ -62,11 +62,31 @@ CHANGES = {
 }
 
 
+REPEATABLE = {
+    "409": "The first request with this Idempotency-Key still runs, or the thing's state does not allow this step.",
+    "422": "This Idempotency-Key was sent with another request.",
+}
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="A new UUID for each request you mean. Sent again with the same request within 24 hours, the first "
+    "answer comes back with `Idempotency-Replayed: true`, and nothing is done twice.",
+)
+
+
 class ApiSchema(AutoSchema):
-    """Adds the problems every endpoint can answer with, and the headers of conditional requests."""
+    """Adds the problems every endpoint can answer with, and the headers of conditional and repeatable requests."""
+
+    def takes_idempotency_key(self) -> bool:
+        """Whether this endpoint is decorated with hedis.accounts.idempotency."""
+        handler = getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
+        return self.method == "POST" and getattr(handler, "takes_idempotency_key", False)
 
     def get_override_parameters(self) -> list[Any]:
         given: list[Any] = list(super().get_override_parameters())
+        if self.takes_idempotency_key():
+            given.append(IDEMPOTENCY_KEY)
         name = {"PATCH": "If-Match", "GET": "If-None-Match"}.get(self.method)
         if name and not self._is_list_view():
             words = {"If-Match": "The ETag this change was decided on.", "If-None-Match": "The ETag already held."}
@@ -79,7 +99,8 @@ class ApiSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        for status, words in sorted((EVERY_ANSWER | self.own_problems()).items()):
+        repeated = REPEATABLE if self.takes_idempotency_key() else {}
+        for status, words in sorted((EVERY_ANSWER | repeated | self.own_problems()).items()):
             answer = OpenApiResponse(Problem, description=words)
             bodies[status] = self._get_response_for_code(answer, status, [CONTENT_TYPE], direction)
         if "200" in bodies and not self._is_list_view():

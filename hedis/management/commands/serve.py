@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -19,10 +20,13 @@ from hedis.lib.commands import Command as BaseCommand
 from hedis.lib.commands import Refused, WrongUse
 
 HOST = "127.0.0.1"
+WORKER_RESTARTS = 3
+GLANCE = 0.5  # seconds between two looks at the worker
+WORKER_PATIENCE = 15.0  # seconds for the running unit of a job; a job that is cut off starts again at its last unit
 
 
 class Command(BaseCommand):
-    """Serve this machine's trial with gunicorn; production starts gunicorn itself (docs/operations.md)."""
+    """Serve this machine's trial: gunicorn and a worker. Production starts both itself (docs/operations.md)."""
 
     help = __doc__ or ""
     requires_system_checks: list[str] = []
@@ -39,10 +43,11 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0)
             call_command("load_measures", stdout=StringIO())
             call_command("load_star_reference", stdout=StringIO())
+            call_command("load_action_effects", stdout=StringIO())
             if options["demo"]:
-                call_command("load_demo", if_empty=True, stdout=StringIO())
+                call_command("load_demo", if_empty=True, models_later=True, stdout=StringIO())
             self.greet(port)
-            code = serve_until_stopped(port)
+            code = serve_until_stopped(port, say=self.say)
         finally:
             stop_idle_database()
         if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
@@ -89,20 +94,75 @@ def refuse_taken(port: int) -> None:
             ) from error
 
 
-def serve_until_stopped(port: int) -> int:
-    """Run gunicorn in the foreground; a Ctrl-C or a TERM ends it in good order. Returns its exit code."""
+class Worker:
+    """The worker beside the web server: started again where it dies, WORKER_RESTARTS times; pages go on without it."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.restarts = 0
+        self.stopping = False
+        self.process: subprocess.Popen[bytes] | None = self.start()
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "manage.py", "work"],
+            cwd=settings.BASE_DIR,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def look_after(self) -> None:
+        """Start it again where it died; after too often say so, once, and leave it."""
+        if self.stopping or self.process is None or self.process.poll() is None:
+            return
+        ended = f"The worker ended with code {self.process.returncode}"
+        if self.restarts < WORKER_RESTARTS:
+            self.restarts += 1
+            self.say(f"{ended}; starting it again.")
+            self.process = self.start()
+        else:
+            self.say(f"{ended} once too often: jobs wait. Start it with: manage.py work")
+            self.process = None
+
+    def ask_to_stop(self) -> None:
+        """Let it finish the unit it is at."""
+        self.stopping = True
+        if self.process:
+            self.process.terminate()
+
+    def end(self) -> None:
+        """Leave no process behind, however long its unit takes."""
+        self.ask_to_stop()
+        if self.process:
+            try:
+                self.process.wait(WORKER_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.say("The worker is in the middle of a job, which will start again at its last unit.")
+                self.process.kill()
+                self.process.wait()
+
+
+def serve_until_stopped(port: int, *, say: Callable[[str], None]) -> int:
+    """Run gunicorn and a worker; a Ctrl-C or a TERM ends both in good order. Returns gunicorn's exit code."""
     command = [
         sys.executable, "-m", "gunicorn", "hedis.wsgi", "--bind", f"{HOST}:{port}", "--workers", "2",
         "--worker-class", "gthread", "--threads", "4", "--log-level", "warning",
     ]  # fmt: skip
     server = subprocess.Popen(command, cwd=settings.BASE_DIR, start_new_session=True)  # noqa: S603 - our own words
+    worker = Worker(say)
 
     def pass_on(number: int, frame: object) -> None:
+        worker.ask_to_stop()
         server.terminate()
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        return server.wait()
+        while True:
+            try:
+                return server.wait(GLANCE)
+            except subprocess.TimeoutExpired:
+                worker.look_after()
     finally:
+        worker.end()
         for number, handler in before.items():
             signal.signal(number, handler)
