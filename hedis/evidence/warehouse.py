@@ -36,13 +36,14 @@ class Warehouse:
             supplemental=self.backend.arrow(supplemental).num_rows > 0,
         )  # fmt: skip
 
-    def parts(self) -> int:
-        """In how many parts the members are judged so that the engine stays within its memory."""
+    def parts(self, rows: int = 1) -> int:
+        """In how many parts the members are judged so that the engine stays within its memory; `rows`: how often each
+        member is judged at once."""
         at_once = self.backend.members_at_once
         if at_once is None:
             return 1
         members = self.backend.arrow(self.member.aggregate(number=self.member.count()))["number"][0].as_py()
-        return max(1, math.ceil(members / at_once))
+        return max(1, math.ceil(members * rows / at_once))
 
 
 def folder() -> Path:

@@ -6,7 +6,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -17,42 +16,57 @@ from django.utils.safestring import SafeString
 from audit import ledger
 from audit.hand_edits import record_refusal
 from audit.models import Event
-from hedis.gaps import exporting, filters, handing, labels, queueing, workflow
+from hedis.gaps import beside, exporting, filters, handing, labels, queueing, workflow
 from hedis.gaps.models import Gap, GapQuerySet, Transition
-from hedis.lib.modeladmin import ReadOnlyAdmin
+from hedis.lib.modeladmin import Column, LabelSearch, NullsLast, ReadOnlyAdmin
 from hedis.lib.templatetags import portfolio
 
 
+def cell_of(column: Column) -> Any:
+    """A list column of another room: what it said of the row, or what was annotated."""
+
+    @admin.display(description=column.label, ordering=NullsLast(column.name))
+    def cell(gap: Any) -> Any:
+        said = gap.cells[column.name] if column.cells is not None else getattr(gap, column.name)
+        return portfolio.DASH if said is None else said
+
+    return cell
+
+
 @admin.register(Gap)
-class GapAdmin(ReadOnlyAdmin):
+class GapAdmin(LabelSearch, ReadOnlyAdmin):
     """Gaps are found by the engine and moved through the workflow; nobody types one in."""
 
     list_display = ("gap", "member_link", "status_cell", "work_cell", "reason_cell", "contact_cell", "contract_number",
                     "assigned_to")  # fmt: skip
     list_filter = filters.FILTERS
-    search_fields = ("member__pseudonym",)
-    search_help_text = (
-        "Member label, such as a1b2 c3d4 e5f6. For a plan’s member id use Members: it never enters an address."
-    )
     ordering = ("contact_by", "id")
     sortable_by = ("contact_cell",)
     actions = ("move_selected", "hand_selected", "export_selected")
     change_list_template = "admin/gaps/gap/list.html"
     change_form_template = "admin/gaps/gap/page.html"
 
-    def get_queryset(self, request: HttpRequest) -> GapQuerySet:
-        return Gap.objects.visible_to(request.user).for_list().order_by(*self.ordering)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.columns = beside.columns()
+        for column in self.columns:
+            setattr(self, column.name, cell_of(column))
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """A pseudonym's beginning, blanks allowed: an index lookup, and nothing else is searched."""
-        wanted = search_term.replace(" ", "").lower()
-        if not wanted:
-            return queryset, False
-        if not set(wanted) <= set("0123456789abcdef"):
-            return queryset.none(), False
-        return queryset.filter(member__pseudonym__startswith=wanted), False
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """The columns of other rooms stand before the reason, which is the widest."""
+        before = self.list_display.index("reason_cell")
+        beside_it = [column.name for column in self.columns]
+        return (*self.list_display[:before], *beside_it, *self.list_display[before:])
+
+    def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
+        return (*self.sortable_by, *(column.name for column in self.columns))
+
+    def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
+        return (*self.list_filter, *beside.filters())
+
+    def get_queryset(self, request: HttpRequest) -> GapQuerySet:
+        gaps = Gap.objects.visible_to(request.user).for_list()
+        return gaps.annotate(**{one.name: one.annotation() for one in self.columns}).order_by(*self.ordering)
 
     def get_urls(self) -> list[Any]:
         export = path("export/", self.admin_site.admin_view(self.export_view), name="gaps_gap_export")
@@ -63,7 +77,11 @@ class GapAdmin(ReadOnlyAdmin):
         response = super().changelist_view(request, extra_context)
         shown = getattr(response, "context_data", None) or {}
         if "cl" in shown:
-            queueing.record_look("gap.listed", [gap.member for gap in shown["cl"].result_list], by=request.user)
+            rows = shown["cl"].result_list = list(shown["cl"].result_list)
+            cells = {one.name: one.cells(rows) for one in self.columns if one.cells is not None}
+            for gap in rows:
+                gap.cells = {name: of_rows.get(gap.pk, portfolio.DASH) for name, of_rows in cells.items()}
+            queueing.record_look("gap.listed", [gap.member for gap in rows], by=request.user)
         return response
 
     # --- columns
@@ -247,5 +265,6 @@ class GapAdmin(ReadOnlyAdmin):
             "instead": labels.contact_chip(gap, today),
             "cover": labels.cover(gap, today),
             "history": Transition.objects.filter(gap=gap).order_by("-at", "-id"),
+            "parts": beside.parts(request, [gap]).get(gap.pk, []),
         }
         return TemplateResponse(request, self.change_form_template, context, status=status).render()

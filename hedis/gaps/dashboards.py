@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from hedis.accounts.models import User
-from hedis.gaps import labels, queueing, workflow
+from hedis.gaps import beside, labels, queueing, workflow
 from hedis.gaps.models import UNMET, FindingRun, Gap, MeasureCount, Transition, Work
 from hedis.lib.modeladmin import Column
 from hedis.members.models import Member
@@ -93,7 +93,7 @@ def member_gaps_panel(request: HttpRequest, member: Member) -> dict[str, Any] | 
     year = int(asked) if asked.isdecimal() and int(asked) in years else (years[0] if years else None)
     today = timezone.localdate()
     gaps = list(Gap.objects.filter(member=member, year=year or 0).for_list())
-    cards = cards_of(gaps, today, may_work=request.user.has_perm("gaps.change_gap"))
+    cards = cards_of(request, gaps, today)
     workable = sum(labels.can_be_worked(gap, today) for gap in gaps)
     return {
         "template": "admin/panels/member_gaps.html",
@@ -106,8 +106,10 @@ def member_gaps_panel(request: HttpRequest, member: Member) -> dict[str, Any] | 
     }
 
 
-def cards_of(gaps: Sequence[Gap], today: date, *, may_work: bool) -> list[dict[str, Any]]:
+def cards_of(request: HttpRequest, gaps: Sequence[Gap], today: date) -> list[dict[str, Any]]:
     """What is shown of each gap, the urgent ones first."""
+    may_work = request.user.has_perm("gaps.change_gap")
+    parts = beside.parts(request, gaps)
     steps = Transition.objects.filter(gap__in=gaps).order_by("-at", "-id")
     history = queueing.grouped_by_gap(steps)
     return [
@@ -120,6 +122,7 @@ def cards_of(gaps: Sequence[Gap], today: date, *, may_work: bool) -> list[dict[s
             "too_late": labels.too_late_words(gap, today),
             "instead": labels.contact_chip(gap, today),
             "cover": labels.cover(gap, today),
+            "parts": parts.get(gap.pk, []),
         }
         for gap in sorted(gaps, key=lambda gap: urgency_of(gap, today))
     ]

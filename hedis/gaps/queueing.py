@@ -12,6 +12,7 @@ from audit import ledger
 from audit.models import Event
 from hedis.accounts import roles
 from hedis.accounts.models import User
+from hedis.gaps import beside
 from hedis.gaps.labels import Chip, Cover, can_be_worked, contact_chip, cover, measure_chip
 from hedis.gaps.models import SLIPPING, Gap, GapQuerySet, Status, Transition
 from hedis.members.models import Attribution, Member
@@ -29,10 +30,12 @@ class QueueRow:
     provider: Any = None
     last_step: Transition | None = None
     today: date = date.min
+    beside: dict[int, list[Chip]] = field(default_factory=dict)
 
     @property
-    def chips(self) -> list[Chip]:
-        return [measure_chip(gap, self.today) for gap in self.gaps]
+    def chips(self) -> list[list[Chip]]:
+        """Of each gap its own chip, and what other rooms say beside it."""
+        return [[measure_chip(gap, self.today), *self.beside.get(gap.pk, [])] for gap in self.gaps]
 
     @property
     def closable(self) -> int:
@@ -113,14 +116,17 @@ def by_member(gaps: GapQuerySet, today: date) -> QuerySet[Gap, Any]:
 
 
 def filled(lines: Iterable[dict[str, Any]], gaps: GapQuerySet, today: date) -> list[QueueRow]:
-    """The lines with everything a row shows: four queries, however many lines."""
+    """The lines with everything a row shows: four queries and those of other rooms, however many lines."""
     due = {line["member"]: line["due"] for line in lines}
     members = Member.objects.select_related("contact_preference").in_bulk(list(due))
     rows = {pk: QueueRow(members[pk], day, today=today) for pk, day in due.items()}
     of_rows = gaps.filter(member__in=due).select_related("measure", "assigned_to", "adherence")
     in_time_first = sorted(of_rows.order_by("contact_by", "pk"), key=lambda gap: not gap.can_be_reached(today))
+    said = beside.chips(in_time_first)
     for gap in in_time_first:
-        rows[gap.member_id].gaps.append(gap)
+        row = rows[gap.member_id]
+        row.gaps.append(gap)
+        row.beside = said
     for attribution in Attribution.objects.filter(member__in=due, end_date=None).select_related("provider"):
         rows[attribution.member_id].provider = attribution.provider
     for member, step in last_steps(list(due)).items():

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from hedis.engine.backends import DUCKDB, NAMES, NoEngine, SparkOptions, opened
 from hedis.evidence.warehouse import NoWarehouse
@@ -43,9 +44,11 @@ class Command(BaseCommand):
                 )
         except (NoWarehouse, NoEngine, finding.NotInWarehouse, ValueError) as error:
             raise Refused(str(error)) from error
+        after = {path: import_string(path)(today=today, by="find_gaps") for path in settings.AFTER_FINDING}
         return {
             "year": options["year"],
             "as_of": as_of,
+            "after": after,
             "measures": {code: {**asdict(counts), "open": counts.open} for code, counts in found.items()},
         }
 
