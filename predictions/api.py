@@ -11,11 +11,8 @@ from django.urls import path
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
-    OpenApiExample,
     OpenApiParameter,
     extend_schema,
-    extend_schema_field,
-    extend_schema_serializer,
     extend_schema_view,
 )
 from rest_framework import serializers
@@ -29,156 +26,20 @@ from hedis.lib.problem import Conflict, PreconditionRequired
 from hedis.lib.records import One, Records
 from hedis.lib.schema import CHANGES, ApiSchema
 from hedis.measures.models import Measure
-from predictions import registry
-from predictions.models import ModelTransition, ModelVersion, State, ValidationRun
-from predictions.source_attributes import ATTRIBUTES, KEYS
+from predictions import registry, waiving
+from predictions.model_rows import (
+    ModelDescription,
+    ModelDetail,
+    ModelRow,
+    ModelStep,
+    ModelTransitionRow,
+    NewWaiver,
+    ValidationRow,
+    WaiverRow,
+)
+from predictions.models import ModelTransition, ModelVersion, State, ValidationRun, Waiver
 
 MODEL_ID = r"^[0-9]{1,18}$"
-
-
-@extend_schema_field({"type": "object", "additionalProperties": {}})
-class Facts(serializers.JSONField):
-    """Figures or settings by name."""
-
-
-@extend_schema_field({"type": "array", "items": {"type": "object", "additionalProperties": {}}})
-class FactRows(serializers.JSONField):
-    """A table of facts."""
-
-
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "A model in force",
-            value={
-                "id": 3,
-                "name": "col-open-gap",
-                "version": "2026.1",
-                "measure": "COL",
-                "line_of_business": "",
-                "state": "deployed",
-                "kind": "logistic regression",
-                "sha256": "0f1e" * 16,
-                "training_start": "2023-01-01",
-                "training_end": "2024-12-31",
-                "trained_by": "ben",
-                "approved_by": "mo",
-                "revision": 6,
-                "created_at": "2026-01-10T09:00:00Z",
-                "changed_at": "2026-02-01T09:00:00Z",
-            },
-        )
-    ]
-)
-class ModelRow(serializers.Serializer[Any]):
-    """One trained model."""
-
-    id = serializers.IntegerField()
-    name = serializers.CharField()
-    version = serializers.CharField()
-    measure = serializers.CharField(source="measure.code", default=None, allow_null=True)
-    line_of_business = serializers.CharField(help_text="Empty: every line.")
-    state = serializers.ChoiceField(State.choices)
-    kind = serializers.CharField()
-    sha256 = serializers.CharField(help_text="Of the model file's content.")
-    training_start = serializers.DateField(allow_null=True)
-    training_end = serializers.DateField(allow_null=True)
-    trained_by = serializers.CharField()
-    approved_by = serializers.CharField()
-    revision = serializers.IntegerField(help_text="Counts the changes; a step names the one it was decided on.")
-    created_at = serializers.DateTimeField()
-    changed_at = serializers.DateTimeField()
-
-
-class SourceAttribute(serializers.Serializer[Any]):
-    """One of the 31 source attributes (45 CFR 170.315(b)(11)(iv)(B)), worded by us."""
-
-    number = serializers.IntegerField()
-    key = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
-    value = serializers.CharField(help_text="Empty: not filled in yet.")
-
-
-class ModelDetail(ModelRow):
-    """A model with its card, figures and the steps that may follow."""
-
-    framework = Facts()
-    features = FactRows()
-    training = Facts()
-    metrics = Facts(help_text="On the test groups put away in training; each figure with its interval.")
-    thresholds = Facts()
-    card = serializers.CharField()
-    attributes = serializers.SerializerMethodField()
-    steps = serializers.SerializerMethodField(help_text="States that may follow, whoever decides.")
-
-    @extend_schema_field(SourceAttribute(many=True))
-    def get_attributes(self, model: ModelVersion) -> list[dict[str, Any]]:
-        return [
-            {"number": one.number, "key": one.key, "label": one.label, "value": model.attributes.get(one.key, "")}
-            for one in ATTRIBUTES
-        ]
-
-    def get_steps(self, model: ModelVersion) -> list[str]:
-        return [value for value in State.values if value in registry.STEPS[model.state]]
-
-
-class ValidationRow(serializers.Serializer[Any]):
-    """One measurement of a model."""
-
-    id = serializers.IntegerField()
-    data = serializers.CharField(help_text="Which rows it was measured on.")  # type: ignore[assignment]
-    sha256 = serializers.CharField(help_text="Of the model file that was measured.")
-    metrics = Facts(help_text="Each figure with its interval.")
-    subgroups = FactRows(help_text="Small groups are withheld and say so.")
-    run_by = serializers.CharField()
-    run_at = serializers.DateTimeField()
-
-
-class ModelTransitionRow(serializers.Serializer[Any]):
-    """One step of a model."""
-
-    from_state = serializers.CharField(help_text="Empty in the first step: it was registered.")
-    to_state = serializers.CharField(help_text="As a model's `state`.")
-    by = serializers.CharField()
-    at = serializers.DateTimeField()
-    why = serializers.CharField()
-    evidence_sha256 = serializers.CharField(help_text="Of what the decision rested on.")
-
-
-@extend_schema_serializer(
-    examples=[OpenApiExample("Approving", value={"to": "validated", "why": "O/E 1.02, no group off.", "revision": 3})]
-)
-class ModelStep(serializers.Serializer[Any]):
-    """The next step, decided on a revision: named here, or by its ETag in If-Match."""
-
-    to = serializers.ChoiceField(State.choices)
-    why = serializers.CharField(max_length=2000)
-    revision = serializers.IntegerField(required=False, min_value=1)
-
-
-class ModelDescription(serializers.Serializer[Any]):
-    """Source attributes by key (those given; the others stay) and the model card, until the model is approved."""
-
-    attributes = serializers.DictField(child=serializers.CharField(allow_blank=True, max_length=5000), required=False)
-    card = serializers.CharField(allow_blank=True, max_length=50_000, required=False)
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Refuse what cannot be changed here: a `state` sent by a program would seem set."""
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
-        if unknown:
-            raise ValidationError(dict.fromkeys(unknown, "This cannot be changed here."))
-        return super().to_internal_value(data)
-
-    def validate_attributes(self, given: dict[str, str]) -> dict[str, str]:
-        unknown = sorted(set(given) - KEYS)
-        if unknown:
-            raise ValidationError(dict.fromkeys(unknown, "There is no such source attribute."))
-        return given
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs:
-            raise ValidationError("Give attributes, card or both.")
-        return attrs
 
 
 class ModelFilters(filters.FilterSet):
@@ -193,10 +54,12 @@ class ModelFilters(filters.FilterSet):
         fields: tuple[str, ...] = ()
 
 
-CODES = {
+CODES: dict[type[registry.RegistryError], str] = {
     registry.IllegalStep: "illegal_step",
     registry.ChangedMeanwhile: "changed_meanwhile",
     registry.NotReady: "not_ready",
+    registry.GatesMissed: "fairness_gates_missed",
+    waiving.NothingToWaive: "nothing_to_waive",
     registry.FileChanged: "file_changed",
 }
 
@@ -276,6 +139,18 @@ class StepSchema(ApiSchema):
         return CHANGES if self.method == "POST" else super().own_problems()
 
 
+def decided(request: Request, pk: str, given: serializers.Serializer[Any]) -> tuple[ModelVersion, Any]:
+    """The model as it was when the caller decided (by `revision` or If-Match), and what the caller wants."""
+    model = named(pk)
+    given.is_valid(raise_exception=True)
+    if "If-Match" in request.headers:
+        etag.require_match(request, tag_of(model))
+    elif "revision" not in given.validated_data:
+        raise PreconditionRequired("Send the model's revision, or If-Match with its ETag.")
+    model.revision = given.validated_data.get("revision", model.revision)
+    return model, given.validated_data
+
+
 MODEL_PARAMETER = OpenApiParameter("id", OpenApiTypes.INT, OpenApiParameter.PATH, description="The model's id.")
 
 
@@ -318,18 +193,46 @@ class Transitions(Records):
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """One step, decided on the revision the caller names."""
-        model = named(self.kwargs["pk"])
-        step = ModelStep(data=request.data)
-        step.is_valid(raise_exception=True)
-        wanted = step.validated_data
-        if "If-Match" in request.headers:
-            etag.require_match(request, tag_of(model))
-        elif "revision" not in wanted:
-            raise PreconditionRequired("Send the model's revision, or If-Match with its ETag.")
-        model.revision = wanted.get("revision", model.revision)
+        model, wanted = decided(request, self.kwargs["pk"], ModelStep(data=request.data))
         with as_problems():
             moved = registry.transition(model, wanted["to"], why=wanted["why"], by=request.user)
         return Response(ModelDetail(moved).data, headers={"ETag": tag_of(moved)})
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Waivers of a model's fairness gates", parameters=[MODEL_PARAMETER]),
+    create=extend_schema(
+        summary="Waive the fairness gates a model misses",
+        description="Of the newest validation and of what it found alone: a new one needs another waiver. Who trained "
+        "a model may not waive (403). 409 where it misses no gate, is retired, or `revision` is no longer the current "
+        "one; 412 where If-Match is not.",
+        parameters=[MODEL_PARAMETER],
+        request=NewWaiver,
+        responses=WaiverRow,
+    ),
+)
+class Waivers(Records):
+    """Who answered for a fairness gate that a model misses, newest first."""
+
+    schema = StepSchema()
+    queryset = Waiver.objects.all()
+    row_class = WaiverRow
+    ordering = ("-at",)
+    ordering_fields = ("at",)
+
+    def get_queryset(self) -> QuerySet[Waiver]:
+        return Waiver.objects.filter(validation__model=named(self.kwargs["pk"]))
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Waive, decided on the revision the caller names."""
+        model, wanted = decided(request, self.kwargs["pk"], NewWaiver(data=request.data))
+        latest = model.latest_validation()
+        if latest is None:
+            raise Conflict(f"{model} has no validation run yet.", code="nothing_to_waive")
+        latest.model = model
+        with as_problems():
+            waiver = waiving.waive(latest, why=wanted["why"], by=request.user)
+        return Response(WaiverRow(waiver).data)
 
 
 router = SimpleRouter()
@@ -344,6 +247,11 @@ urlpatterns = [
         "models/<str:pk>/transitions/",
         Transitions.as_view({"get": "list", "post": "create"}, basename="model_transitions", detail=False),
         name="model-transitions-list",
+    ),
+    path(
+        "models/<str:pk>/waivers/",
+        Waivers.as_view({"get": "list", "post": "create"}, basename="model_waivers", detail=False),
+        name="model-waivers-list",
     ),
     *router.urls,
 ]

@@ -85,3 +85,25 @@ def sigmoid(margins: Floats, labels: npt.NDArray[np.int64]) -> tuple[float, floa
     columns = np.column_stack([margins, np.ones(len(margins))])
     slope, intercept = logistic(columns, labels, np.ones(len(margins)))
     return float(slope), float(intercept)
+
+
+def covariance(
+    columns: Floats,
+    beta: Floats,
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    offset: Floats | None = None,
+) -> Floats:
+    """Covariance of the coefficients of `logistic`, rows of a group taken together (Liang & Zeger 1986, the sandwich).
+
+    Raises NoEstimate for fewer than two groups.
+    """
+    _, members = np.unique(groups, return_inverse=True)
+    count = int(members.max(initial=-1)) + 1
+    if count < 2:
+        raise NoEstimate("the rows are of one group")
+    expected = probability(columns @ beta + (0.0 if offset is None else offset))
+    bread = np.linalg.inv((columns * (expected * (1 - expected))[:, None]).T @ columns)
+    scores = columns * (labels - expected)[:, None]
+    by_group = np.column_stack([np.bincount(members, score, count) for score in scores.T])
+    return np.asarray(count / (count - 1) * bread @ (by_group.T @ by_group) @ bread)

@@ -8,6 +8,8 @@ from django.utils.safestring import SafeString
 
 SIZE, LEFT, TOP, ROOM = 220, 44, 10, 44
 TICKS = (0, 0.25, 0.5, 0.75, 1)
+BAR_WIDTH, BAR_HEIGHT = 160, 14
+FULL_BAR = 0.5  # an index beyond it fills the bar: what lies there is acted on either way
 
 
 def calibration_plot(rows: Sequence[Mapping[str, Any]]) -> SafeString:
@@ -69,3 +71,24 @@ def in_words(points: Sequence[tuple[float, float]]) -> str:
         f"{len(points)} groups of rows by rising probability. Farthest from the diagonal: predicted "
         f"{predicted:.1%}, observed {observed:.1%}."
     )
+
+
+def index_bar(value: float, about: str, look: float | None, act: float | None) -> SafeString:
+    """A stability index as a bar from 0, with a line at each limit. The figure stands beside it in the table."""
+
+    def place(index: float) -> float:
+        return round(BAR_WIDTH * min(max(index, 0.0), FULL_BAR) / FULL_BAR, 1)
+
+    limits = [limit for limit in (look, act) if limit is not None]
+    return format_html(
+        '<svg class="bar" role="img" width="{w}" height="{h}" viewBox="0 0 {w} {h}">'
+        "<title>Stability index of {about}: {value}</title><desc>Bar from 0 to {full}, lines at {named}</desc>"
+        '<rect class="bar-track" y="3" width="{w}" height="8" rx="2" fill="#d5dbe3"/>'
+        '<rect class="bar-value" y="3" width="{here}" height="8" rx="2" fill="#1f6280"/>{lines}</svg>',
+        w=BAR_WIDTH, h=BAR_HEIGHT, about=about, value=f"{value:.3f}", full=f"{FULL_BAR:g}",
+        named=" and ".join(f"{limit:g}" for limit in limits), here=place(value),
+        lines=format_html_join(
+            "", '<path d="M{} 0V{}" stroke="currentColor" opacity=".7"/>',
+            [(place(limit), BAR_HEIGHT) for limit in limits],
+        ),
+    )  # fmt: skip

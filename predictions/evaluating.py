@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from predictions import measuring, subgroups
+from predictions import fairness, measuring, subgroups
 from predictions.learning import SUSPICIOUS_AUC, strongest
 from predictions.measuring import Sample
 from predictions.model_file import Model
@@ -25,11 +25,19 @@ QUARTERS = (0.25, 0.5, 0.75)
 
 @threadpool_limits.wrap(limits=1)
 def evaluate(
-    model: Model, table: Table, train: Integers, test: Integers, *, by: Sequence[str] = (), seed: int = 0
+    model: Model,
+    table: Table,
+    train: Integers,
+    test: Integers,
+    *,
+    by: Sequence[str] = (),
+    seed: int = 0,
+    capacity: float = fairness.RULES.capacity,
 ) -> dict[str, Any]:
     """Figures of the deployed graph on the test rows.
 
-    `by` names the columns for subgroups (default: the model's own with few values, and the test groups where few).
+    `by` names the columns for subgroups (default: the model's own with few values, and the test groups where few);
+    `capacity` is the share of the rows a team can work on, by which the groups' true-positive rates are compared.
     """
     sample = Sample(table.labels[test], model.margins(table.take(test, model.features)))
     clusters, warning = clusters_of(table.groups[test])
@@ -46,7 +54,10 @@ def evaluate(
         "capture": captures(sample, clusters, seed),
         "decision_curve": decision_curve(sample, clusters, seed),
         "calibration_table": calibration_table(sample),
-        "subgroups": subgroups.table(divisions(model, table, train, test, by), sample, table.groups[test], seed),
+        "capacity": capacity,
+        "subgroups": subgroups.table(
+            divisions(model, table, train, test, by), sample, table.groups[test], seed, capacity=capacity
+        ),
         "warnings": [each for each in (warning, "" if by else left_undivided(model, table)) if each],
     }
 

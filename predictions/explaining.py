@@ -7,7 +7,10 @@ TreeSHAP), each leaf's sum over subsets written as an integral and taken by Gaus
 polynomials (Bifet, Read & Xu 2022, "Linear TreeShap").
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +19,8 @@ from onnx import numpy_helper
 
 from predictions.tables import Flags, Floats, Integers
 
-# Rows explained at a time: bounds the memory (rows × leaves × players).
-BATCH = 64
+# So many rows are explained by all trees at once; of more, tree by tree, those that a tree cannot tell apart together.
+FEW = 64
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Paths:
 
     Splits: `column`, `threshold`, `missing_left` per inner node. Leaves × depth: `node` (-1 past the end), `left`
     whether the way goes left there, `slot` which player of the leaf the split asks. Leaves × players: `player` the
-    feature (-1 unused), `share` of training rows that go the leaf's way at its splits. `value` of each leaf.
+    feature (-1 unused), `share` of training rows that go the leaf's way at its splits. `value` and `tree` of each leaf.
     """
 
     column: Integers
@@ -38,7 +41,26 @@ class Paths:
     player: Integers
     share: Floats
     value: Floats
+    tree: Integers
     base: float
+
+    @cached_property
+    def trees(self) -> tuple[Paths, ...]:
+        """Each tree alone."""
+        return tuple(self.of_tree(int(tree)) for tree in np.unique(self.tree))
+
+    def of_tree(self, tree: int) -> Paths:
+        """One tree alone, its splits and no others."""
+        leaves = self.tree == tree
+        node, player = self.node[leaves], self.player[leaves]
+        splits = np.unique(node[node >= 0])
+        steps, players = max(1, (node >= 0).sum(axis=1).max()), max(1, (player >= 0).sum(axis=1).max())
+        place = np.where(node >= 0, np.searchsorted(splits, node), -1)
+        return Paths(
+            self.column[splits], self.threshold[splits], self.missing_left[splits], place[:, :steps],
+            self.left[leaves, :steps], self.slot[leaves, :steps], player[:, :players], self.share[leaves, :players],
+            self.value[leaves], self.tree[leaves], self.base,
+        )  # fmt: skip
 
 
 def linear(graph: bytes) -> tuple[Floats, float]:
@@ -75,6 +97,7 @@ def paths(graph: bytes, owners: Integers) -> Paths:
         threshold=np.array(held["nodes_values"]),
         missing_left=np.array(held["nodes_missing_value_tracks_true"]).astype(bool),
         value=values[~inner],
+        tree=trees[~inner],
         base=float(held["base_values"][0]),
         **players(ways, owners[column], np.array(held["nodes_hitrates"])),
     )
@@ -109,8 +132,28 @@ def players(ways: list[list[tuple[int, int, bool]]], owner: Integers, counts: Fl
 def tree_contributions(way: Paths, matrix: Floats, features: int) -> tuple[Floats, float]:
     """Rows × features of margin, and the margin expected before anything of the row is known."""
     base = way.base + float(way.value @ way.share.prod(axis=1))
-    parts = [batch_contributions(way, matrix[at : at + BATCH], features) for at in range(0, len(matrix), BATCH)]
-    return np.concatenate(parts) if parts else np.empty((0, features)), base
+    if len(matrix) <= FEW:
+        return batch_contributions(way, matrix, features), base
+    total = np.zeros((len(matrix), features))
+    for alone in way.trees:
+        # A tree has fewer splits than a whole number has bits (fitting.boosting: 14).
+        falls = goes_left(alone, matrix) @ (1 << np.arange(len(alone.column)))
+        _, first, alike = np.unique(falls, return_index=True, return_inverse=True)
+        total += batch_contributions(alone, matrix[first], features)[alike]
+    return total, base
+
+
+@cache
+def gauss_points(count: int) -> tuple[Floats, Floats]:
+    """Points from -1 to 1 and weights that integrate a polynomial of degree 2 · count - 1 exactly."""
+    points, weights = np.polynomial.legendre.leggauss(count)
+    return points, weights
+
+
+def goes_left(way: Paths, matrix: Floats) -> Flags:
+    """Rows × splits: where each row goes."""
+    values = matrix[:, way.column]
+    return np.where(np.isnan(values), way.missing_left, values <= way.threshold)
 
 
 def batch_contributions(way: Paths, matrix: Floats, features: int) -> Floats:
@@ -120,7 +163,7 @@ def batch_contributions(way: Paths, matrix: Floats, features: int) -> Floats:
     its Shapley weight |S|! (d - |S| - 1)! / d!.
     """
     follows = followed(way, matrix)
-    points, weights = np.polynomial.legendre.leggauss(way.player.shape[1] // 2 + 1)
+    points, weights = gauss_points(way.player.shape[1] // 2 + 1)
     total = np.zeros(follows.shape)
     for point, weight in zip((points + 1) / 2, weights / 2, strict=True):
         factor = np.where(follows, point, 0.0) + way.share * (1 - point)
@@ -135,12 +178,11 @@ def batch_contributions(way: Paths, matrix: Floats, features: int) -> Floats:
 
 def followed(way: Paths, matrix: Floats) -> Flags:
     """Rows × leaves × players: whether the row goes the leaf's way at all splits of the player."""
-    values = matrix[:, way.column]
-    goes_left = np.where(np.isnan(values), way.missing_left, values <= way.threshold)
+    falls = goes_left(way, matrix)
     result = np.ones((len(matrix), *way.player.shape), dtype=bool)
     leaves = np.arange(len(way.node))
     for step in range(way.node.shape[1]):
         there = way.node[:, step] >= 0
-        agrees = goes_left[:, way.node[there, step]] == way.left[there, step]
+        agrees = falls[:, way.node[there, step]] == way.left[there, step]
         result[:, leaves[there], way.slot[there, step]] &= agrees
     return result

@@ -1,47 +1,36 @@
 """What is known, on a score date, of the members whose gap is open that day: one row a member, one column a feature.
 
 Pure and versioned: a model says by which `FEATURE_VERSION` it was fed, and the same expressions feed training and
-scoring. Nothing received after the score date is seen (`known`): not by its service date, because a claim of May that
-is paid in August was unknown in June. Race and ethnicity are carried along to audit a model, never to feed one.
+scoring. What was received after the score date is not seen (`lookback.known`). Race and ethnicity are carried along to
+audit a model, never to feed one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
 import ibis
 
 from hedis.engine import pdc
-from hedis.engine.evaluate import Keep, Pass, age_on
+from hedis.engine.evaluate import Keep, Pass
 from hedis.engine.facts import Tables
 from hedis.engine.measure import DaysCovered, Definition, Result, nodes
 from hedis.engine.period import Period
-from hedis.engine.selection import first_row
+from predictions import lookback
+from predictions.lookback import Held, joined, last_value
 
-FEATURE_VERSION = "1"
+FEATURE_VERSION = "2"
 """Raised with every change of what a feature means: an older model is then fed no longer."""
 
 AUDIT = ("race", "ethnicity", "contract")
 """Columns to divide people by, never to learn from."""
 
-LOOK_BACK_DAYS = 365
-ENROLMENT_MONTHS = 24
-DUAL_STATUS_CODES = ("01", "02", "03", "04", "05", "06", "08")
-"""CMS dual status codes of people entitled to Medicare and Medicaid."""
-DISABLED = ("1", "3")
-"""CMS original reasons for entitlement: disability; disability and end-stage renal disease."""
-WELLNESS_VISITS = ("G0402", "G0438", "G0439")
-"""HCPCS level II: initial preventive physical examination, annual wellness visit first and subsequent."""
-SPAN_FLAGS = (
-    "contract", "plan_benefit_package", "dual_status_code", "original_reason_entitlement_code", "low_income_subsidy",
-)  # fmt: skip
-ENGLISH = ("english", "en", "eng", "en-us")
-NO_END = dt.date(9999, 12, 31)
+DAYS_LEFT = "days_left"
+COUNTS = ("wellness_visits", "visit_days", "visit_months", "drugs")
 
 
 @dataclass(frozen=True)
@@ -55,7 +44,7 @@ class Feature:
 PERSON = (
     Feature("age", "age in years"),
     Feature("sex", "sex"),
-    Feature("months_enrolled", f"months enrolled of the last {ENROLMENT_MONTHS}"),
+    Feature("months_enrolled", f"months enrolled of the last {lookback.ENROLMENT_MONTHS}"),
     Feature("low_income_subsidy", "low-income subsidy"),
     Feature("dual", "entitled to Medicare and Medicaid"),
     Feature("disabled", "entitled to Medicare by disability"),
@@ -68,6 +57,7 @@ CARE = (
     Feature("days_since_visit", "days since the last outpatient visit"),
     Feature("drugs", "different drugs filled in the last 12 months"),
 )
+TIME = (Feature(DAYS_LEFT, "days left until the year ends"),)
 EARLIER = (
     Feature("met_last_year", "met this measure last year"),
     Feature("others_met_last_year", "share of the other measures met last year"),
@@ -84,10 +74,10 @@ def features_of(definition: Definition, others: Sequence[Definition] = ()) -> tu
     """The features of a measure's model, in order. `others`: measures whose last year is looked at too."""
     own = [Feature("days_since_evidence", f"days since the last evidence for {definition.name}")]
     own += [Feature(last_value(each), f"last {each.events.name} in {each.unit}") for each in results(definition)]
-    if isinstance(definition.numerator, DaysCovered):
+    if is_days_covered(definition):
         own += SUPPLY
     each_other = [Feature(met_last_year(each), f"met {each.name} last year") for each in others]
-    return (*PERSON, *CARE, *own, *EARLIER, *each_other)
+    return (*PERSON, *CARE, *TIME, *own, *EARLIER, *each_other)
 
 
 def results(definition: Definition) -> tuple[Result, ...]:
@@ -95,9 +85,9 @@ def results(definition: Definition) -> tuple[Result, ...]:
     return tuple(node for node in nodes(definition.numerator) if isinstance(node, Result))
 
 
-def last_value(result: Result) -> str:
-    """Name of the feature that holds the last result."""
-    return "last_" + re.sub(r"\W+", "_", result.events.name.lower()).strip("_")
+def is_days_covered(definition: Definition) -> bool:
+    """Whether the measure counts days of medication on hand: what is met then depends on the day it is judged on."""
+    return isinstance(definition.numerator, DaysCovered)
 
 
 def met_last_year(definition: Definition) -> str:
@@ -105,56 +95,133 @@ def met_last_year(definition: Definition) -> str:
     return "met_last_year_" + definition.code.lower().replace("-", "_")
 
 
-def known(tables: Tables, day: dt.date) -> Tables:
-    """The warehouse as it was known on the evening of `day`.
+class Feed:
+    """The features of several measures for one part of the plan: what they share is computed once and kept.
 
-    Facts and fills by their received date; spans begun by then, an end that lay ahead taken as open; a death that lay
-    ahead as not known. Race and ethnicity are left out, so that no feature can be made of them.
+    `day`: the score date, or several of the period: then a member has a row for each on which the gap was open, told
+    apart by `days_left`. `codes_before`: the value sets of the year before. `others`: measures whose year before is
+    looked at by every model. Raises ValueError where a day lies outside the period.
     """
-    begun = tables.enrolment.filter(tables.enrolment.start_date <= day)
-    ahead = begun.end_date > day
-    member = tables.member.drop("race", "ethnicity")
-    alive = member.death_date > day
-    event, dispensing = tables.event, tables.dispensing
-    return replace(
-        tables,
-        member=member.mutate(death_date=ibis.ifelse(alive, ibis.null("date"), member.death_date)),
-        enrolment=begun.mutate(end_date=ibis.ifelse(ahead, ibis.literal(NO_END), begun.end_date)),
-        event=event.filter((event.received_date <= day) & (event.start_date <= day)),
-        dispensing=dispensing.filter((dispensing.received_date <= day) & (dispensing.dispensing_date <= day)),
-    )
+
+    def __init__(
+        self,
+        definitions: Sequence[Definition],
+        tables: Tables,
+        period: Period,
+        day: dt.date | Sequence[dt.date],
+        *,
+        codes_before: ibis.Table,
+        keep: Keep,
+        others: Sequence[Definition] = (),
+    ) -> None:
+        self.days = (day,) if isinstance(day, dt.date) else tuple(sorted(day))
+        if not period.start <= self.days[0] <= self.days[-1] <= period.end:
+            raise ValueError(f"score dates {self.days[0]} to {self.days[-1]} are not all of {period}")
+        self.period, self.others, self._keep = period, tuple(others), Held(keep)
+        every = (*definitions, *others)
+        slim = lookback.relevant(tables, every, codes_before, self.days[-1])
+        slim = replace(slim, **{name: self._keep(getattr(slim, name)) for name in lookback.PARTS})
+        self._then = lookback.known_on(slim, dict(enumerate(self.days)))
+        self._judging = self._passes(definitions, slim)
+        before = replace(self._then, value_set=codes_before)
+        year = period.back(1)
+        asked = {each.code: each for each in every if each.in_force(year)}
+        self._year_before = Pass(tuple(asked.values()), before, year, self.days[-1], self._keep)
+        self._asked, self._met = asked, dict[str, ibis.Table]()
+        then = self._then
+        self._person = self._keep(joined(lookback.person(then), lookback.visits(then), lookback.drugs(then)))
+        self._groups = tables.member.select("race", "ethnicity", person="member")
+
+    def _passes(self, definitions: Sequence[Definition], slim: Tables) -> dict[str, list[tuple[Pass, Tables, dt.date]]]:
+        """By measure the passes that judge it. All days in one: what counts is cut off at each day beforehand, only
+        days covered are counted up to the day of the pass."""
+        daily = [each for each in definitions if is_days_covered(each) and len(self.days) > 1]
+        whole = [each for each in definitions if each not in daily]
+        once = [(Pass(whole, self._then, self.period, self.days[-1], self._keep), self._then, self.days[-1])]
+        found = {each.code: once for each in whole}
+        if daily:
+            apart = [(lookback.known_on(slim, {number: day}), day) for number, day in enumerate(self.days)]
+            each_day = [(Pass(daily, then, self.period, day, self._keep), then, day) for then, day in apart]
+            found |= {each.code: each_day for each in daily}
+        return found
+
+    def release(self) -> None:
+        """Let go of everything that is kept: the rows were read."""
+        self._keep.release_all()
+
+    def rows(self, definition: Definition) -> ibis.Table:
+        """One row a member whose gap is open on the day: member, out_of_reach (no care of this year can close it any
+        more: nothing is left to foresee), the columns of `features_of`, AUDIT."""
+        others = [each for each in self.others if each.code != definition.code]
+        then = self._then
+        every = joined(
+            self._open_gaps(definition),
+            self._person,
+            *(lookback.latest(result, then) for result in results(definition)),
+            self._own_last_year(definition),
+            *(self.met(each).rename({met_last_year(each): "met"}) for each in others),
+        )
+        every = every.left_join(self._groups, "person").drop("person_right")
+        counts = {name: every[name].fill_null(0) for name in COUNTS}
+        every = every.mutate(
+            **counts,
+            days_left=ibis.literal(self.period.end).delta(every.known_on, unit="day"),
+            days_since_evidence=every.known_on.delta(every.evidence_date, unit="day"),
+            others_met_last_year=share_of([every[met_last_year(each)] for each in others]),
+        )
+        names = [feature.name for feature in features_of(definition, others)]
+        numbers = {name: every[name].cast("float64") for name in names if name != "sex"}
+        return every.mutate(**numbers, member=every.person).select("member", "out_of_reach", *names, *AUDIT)
+
+    def _open_gaps(self, definition: Definition) -> ibis.Table:
+        """member, contract, evidence_date, out_of_reach, the columns of SUPPLY where the measure has them."""
+        found = [
+            self._supply(definition, self._unmet(judging, definition), then, day)
+            for judging, then, day in self._judging[definition.code]
+        ]
+        return found[0] if len(found) == 1 else self._keep(ibis.union(*found))
+
+    def _unmet(self, judging: Pass, definition: Definition) -> ibis.Table:
+        judged = judging.result(definition)
+        unmet = judged.filter(judged.denominator & ~judged.numerator)
+        return self._keep(unmet.select("member", "contract", "evidence_date"))
+
+    def _supply(self, definition: Definition, unmet: ibis.Table, then: Tables, day: dt.date) -> ibis.Table:
+        if not is_days_covered(definition):
+            return unmet.mutate(out_of_reach=ibis.literal(False))
+        days = pdc.adherence(definition, then, self.period, day, keep=self._keep)
+        overdue = ibis.literal(day).delta(days.refill_due, unit="day")
+        supply = days.select(
+            "member",
+            pdc_to_date=days.pdc,
+            fills=days.fill_dates,
+            missable_days=days.missable_days,
+            days_without=ibis.greatest(overdue, 0).fill_null(0),
+        )
+        return self._keep(joined(unmet, supply).mutate(out_of_reach=lambda table: table.missable_days < 0))
+
+    def met(self, definition: Definition) -> ibis.Table:
+        """member, met (1 or 0) of those whom the measure counted in the year before, judged by what was known on the
+        day; nobody where it was not in force."""
+        if definition.code not in self._asked:
+            nobody = self._person.filter(ibis.literal(False))
+            return nobody.select("member", met=ibis.null("int64"))
+        if definition.code not in self._met:
+            judged = self._year_before.result(definition)
+            counted = judged.filter(judged.denominator)
+            self._met[definition.code] = self._keep(counted.select("member", met=counted.numerator.cast("int64")))
+        return self._met[definition.code]
+
+    def _own_last_year(self, definition: Definition) -> ibis.Table:
+        return self.met(definition).rename(met_last_year="met")
 
 
-def of_people(tables: Tables, people: ibis.Table, keep: Keep) -> Tables:
-    """The tables of these members only, computed once: they are read many times."""
-    members = people.select("member")
-    cut = {
-        each.name: keep(table.semi_join(members, "member"))
-        for each in fields(tables)
-        if isinstance(table := getattr(tables, each.name), ibis.Table) and each.name != "value_set"
-    }
-    return replace(tables, **cut)
-
-
-def open_gaps(definition: Definition, then: Tables, period: Period, day: dt.date, keep: Keep) -> ibis.Table:
-    """Members of the denominator whose gap is open on `day`, as `then` knows it: member, contract, evidence_date,
-    out_of_reach (no care of this year can close it any more: nothing is left to foresee), the columns of SUPPLY where
-    the measure is one of days covered."""
-    judged = Pass((definition,), then, period, day, keep).result(definition)
-    unmet = judged.filter(judged.denominator & ~judged.numerator)
-    unmet = keep(unmet.select("member", "contract", "evidence_date"))
-    if not isinstance(definition.numerator, DaysCovered):
-        return unmet.mutate(out_of_reach=ibis.literal(False))
-    days = pdc.adherence(definition, then, period, day, keep=keep)
-    overdue = ibis.literal(day).delta(days.refill_due, unit="day")
-    supply = days.select(
-        "member",
-        pdc_to_date=days.pdc,
-        fills=days.fill_dates,
-        missable_days=days.missable_days,
-        days_without=ibis.greatest(overdue, 0).fill_null(0),
-    )
-    return keep(joined(unmet, supply).mutate(out_of_reach=lambda table: table.missable_days < 0))
+def share_of(met: Sequence[ibis.Value]) -> ibis.Value:
+    """The share of ones among those that are known; null where none is."""
+    if not met:
+        return ibis.null("float64")
+    counted = reduce(add, (each.notnull().cast("int64") for each in met))
+    return reduce(add, (each.fill_null(0) for each in met)) / counted.nullif(0)
 
 
 def rows(
@@ -167,125 +234,7 @@ def rows(
     codes_before: ibis.Table,
     keep: Keep,
 ) -> ibis.Table:
-    """One row a member whose gap is open on `day`: member, out_of_reach, the columns of `features_of`, AUDIT.
-
-    `codes_before`: the value sets of the year before. Raises ValueError where `day` is before the period.
-    """
-    then = known(tables, day)
-    people = open_gaps(definition, then, period, day, keep)
-    then = of_people(then, people, keep)
-    before = replace(then, value_set=codes_before)
-    every = joined(
-        people,
-        person(then, day),
-        visits(then, day),
-        drugs(then, day),
-        *(latest(result, then) for result in results(definition)),
-        last_year(definition, others, before, period.back(1), day, keep),
-        tables.member.select("member", "race", "ethnicity"),
+    """`Feed.rows` of one measure and day."""
+    return Feed((definition,), tables, period, day, codes_before=codes_before, keep=keep, others=others).rows(
+        definition
     )
-    counts = {name: every[name].fill_null(0) for name in ("wellness_visits", "visit_days", "visit_months", "drugs")}
-    since = ibis.literal(day).delta(every.evidence_date, unit="day")
-    every = every.mutate(**counts, days_since_evidence=since)
-    names = [feature.name for feature in features_of(definition, others)]
-    numbers = {name: every[name].cast("float64") for name in names if name != "sex"}
-    return every.mutate(**numbers).select("member", "out_of_reach", *names, *AUDIT)
-
-
-def joined(people: ibis.Table, *parts: ibis.Table) -> ibis.Table:
-    """People with the columns of each part, nobody lost."""
-    for part in parts:
-        people = people.left_join(part, "member").drop("member_right")
-    return people
-
-
-def person(then: Tables, day: dt.date) -> ibis.Table:
-    """member and the columns of PERSON; the flags of the span begun last."""
-    spans = then.enrolment
-    order = [ibis.desc(spans.start_date), ibis.desc(spans.end_date)]
-    order += [ibis.asc(spans[name], nulls_first=False) for name in SPAN_FLAGS]
-    latest_span = first_row(spans, ["member"], order)
-    flags = latest_span.select(
-        "member",
-        low_income_subsidy=latest_span.low_income_subsidy.fill_null(False),
-        dual=latest_span.dual_status_code.lpad(2, "0").isin(DUAL_STATUS_CODES).fill_null(False),
-        disabled=latest_span.original_reason_entitlement_code.isin(DISABLED).fill_null(False),
-    )
-    member = then.member.select(
-        "member",
-        "sex",
-        age=age_on(then.member.birth_date, day),
-        language_not_english=~then.member.language.lower().isin(ENGLISH),
-    )
-    return joined(member, flags, months_enrolled(spans, day))
-
-
-def months_enrolled(spans: ibis.Table, day: dt.date) -> ibis.Table:
-    """member, months_enrolled: of how many months, back from that of `day`, the first day lies in a span."""
-    months = [day.replace(day=1)]
-    while len(months) < ENROLMENT_MONTHS:
-        months.append((months[-1] - dt.timedelta(days=1)).replace(day=1))
-    covered = {
-        f"month_{number}": ((spans.start_date <= month) & (spans.end_date >= month)).any().cast("int64")
-        for number, month in enumerate(months)
-    }
-    found = spans.group_by("member").agg(**covered)
-    return found.select("member", months_enrolled=reduce(add, (found[name] for name in covered)))
-
-
-def visits(then: Tables, day: dt.date) -> ibis.Table:
-    """member, wellness_visits, visit_days, visit_months (in the look-back), days_since_visit (ever)."""
-    codes = then.value_set.filter(then.value_set.value_set == "outpatient-visit").select("code_system", "code")
-    seen = then.event.semi_join(codes.distinct(), ["code_system", "code"])
-    recent = seen.start_date > day - dt.timedelta(days=LOOK_BACK_DAYS)
-    wellness = (seen.code_system == "hcpcs") & seen.code.isin(WELLNESS_VISITS)
-    found = seen.group_by("member").agg(
-        wellness_visits=seen.start_date.nunique(where=recent & wellness),
-        visit_days=seen.start_date.nunique(where=recent),
-        visit_months=(seen.start_date.year() * 12 + seen.start_date.month()).nunique(where=recent),
-        last=seen.start_date.max(),
-    )
-    return found.mutate(days_since_visit=ibis.literal(day).delta(found["last"], unit="day")).drop("last")
-
-
-def drugs(then: Tables, day: dt.date) -> ibis.Table:
-    """member, drugs: different products (labeler and product of the NDC, whatever the package) or RxNorm codes."""
-    fills = then.dispensing
-    fills = fills.filter(fills.dispensing_date > day - dt.timedelta(days=LOOK_BACK_DAYS))
-    return fills.group_by("member").agg(drugs=ibis.coalesce(fills.ndc.left(9), fills.rxnorm).nunique())
-
-
-def latest(result: Result, then: Tables) -> ibis.Table:
-    """member and the last plausible number of a measured quantity; several on that day: the lowest."""
-    codes = then.value_set.filter(then.value_set.value_set.isin(result.events.value_sets))
-    facts = then.event.semi_join(codes.select("code_system", "code").distinct(), ["code_system", "code"])
-    facts = facts.filter(facts.value_number.between(*result.plausible))
-    order = [ibis.desc(facts.start_date), facts.value_number, facts.record, facts.line]
-    last = first_row(facts, ["member"], order)
-    return last.select("member", last.value_number.name(last_value(result)))
-
-
-def last_year(
-    definition: Definition, others: Sequence[Definition], then: Tables, year: Period, day: dt.date, keep: Keep
-) -> ibis.Table:
-    """member, met_last_year (1, 0; null where the member was not in the denominator), the same of each other measure,
-    and the share met of the others the member was in. The year before is judged by what was known on `day`."""
-    asked = {"met_last_year": definition, **{met_last_year(each): each for each in others}}
-    there = [each for each in asked.values() if each.in_force(year)]
-    judging = Pass(there, then, year, day, keep)
-    parts = [keep(in_denominator(judging.result(each))) for each in there]
-    nobody = then.member.filter(ibis.literal(False)).select(
-        "member", measure=ibis.literal(""), met=ibis.literal(0, type="int64")
-    )
-    met = ibis.union(nobody, *parts)
-    own = met.measure == definition.code
-    return met.group_by("member").agg(
-        **{name: met.met.max(where=met.measure == each.code) for name, each in asked.items()},
-        others_met_last_year=met.met.mean(where=~own),
-    )
-
-
-def in_denominator(judged: ibis.Table) -> ibis.Table:
-    """member, measure, met (1 or 0) of those whom the measure counts."""
-    counted = judged.filter(judged.denominator)
-    return counted.select("member", "measure", met=counted.numerator.cast("int64"))

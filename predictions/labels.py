@@ -8,6 +8,7 @@ what would have become of their gap; but each of them is counted with the reason
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 import ibis
 
@@ -15,6 +16,7 @@ from hedis.engine.evaluate import Keep, Pass
 from hedis.engine.facts import Tables
 from hedis.engine.measure import Definition
 from hedis.engine.period import Period
+from predictions.lookback import Held
 
 STILL_OPEN, CLOSED = "still open", "closed"
 DIED = "died before the year ended"
@@ -22,6 +24,7 @@ LEFT = "left the plan before the year ended"
 EXCLUDED = "excluded later: "
 NOT_ELIGIBLE = "in the eligible population no longer"
 OUT_OF_REACH = "out of reach on the score date already"
+CONTACTED = "contacted before the outcome"
 
 
 def settled_on(year: int) -> dt.date:
@@ -30,33 +33,55 @@ def settled_on(year: int) -> dt.date:
     return dt.date(year + 1, 6, 30)
 
 
+class Settled:
+    """What became of the gaps of several measures in one year, for one part of the plan: shared steps computed once.
+
+    `tables` is the whole warehouse: what was received after `settled` is not looked at. Raises ValueError where the
+    year has not ended on `settled`.
+    """
+
+    def __init__(
+        self, definitions: Sequence[Definition], tables: Tables, period: Period, settled: dt.date, keep: Keep
+    ) -> None:
+        if settled <= period.end:
+            raise ValueError(
+                f"the label of {period.measurement_year} cannot be settled on {settled}: the year still runs"
+            )
+        self._keep = Held(keep)
+        self._judging = Pass(definitions, tables, period, settled, self._keep)
+        died = tables.member.filter(tables.member.death_date <= period.end)
+        spans = tables.enrolment
+        there = spans.filter((spans.start_date <= period.end) & (spans.end_date >= period.end))
+        self._told = {"dead": died, "stayed": there}
+
+    def outcomes(self, definition: Definition, people: ibis.Table) -> ibis.Table:
+        """member, outcome of each of `people` (member): STILL_OPEN, CLOSED, or why there is no label.
+
+        Who is in the denominator has a label, also where death ended a treatment period early (days covered).
+        """
+        judged = self._judging.result(definition)
+        found = self._keep(judged.select("member", "denominator", "numerator", "exclusion"))
+        each = people.select("member").distinct().left_join(found, "member").drop("member_right")
+        for name, part in self._told.items():
+            part = part.select("member").distinct().mutate(**{name: ibis.literal(True)})
+            each = each.left_join(part, "member").drop("member_right")
+        outcome = ibis.cases(
+            (each.numerator.fill_null(False), CLOSED),
+            (each.denominator.fill_null(False), STILL_OPEN),
+            (each.dead.fill_null(False), DIED),
+            (each.exclusion.notnull(), ibis.literal(EXCLUDED) + each.exclusion.fill_null("")),
+            (each.stayed.isnull(), LEFT),
+            else_=NOT_ELIGIBLE,
+        )
+        return each.select("member", outcome=outcome)
+
+    def release(self) -> None:
+        """Let go of everything that is kept."""
+        self._keep.release_all()
+
+
 def outcomes(
     definition: Definition, tables: Tables, people: ibis.Table, period: Period, settled: dt.date, keep: Keep
 ) -> ibis.Table:
-    """member, outcome of each of `people` (member): STILL_OPEN, CLOSED, or why there is no label.
-
-    Who is in the denominator has a label, also where death ended a treatment period early (days covered). `tables` is
-    the whole warehouse: what was received after `settled` is not looked at. Raises ValueError where the year has not
-    ended on `settled`.
-    """
-    if settled <= period.end:
-        raise ValueError(f"the label of {period.measurement_year} cannot be settled on {settled}: the year still runs")
-    members = people.select("member")
-    judged = Pass((definition,), tables, period, settled, keep).result(definition)
-    found = keep(judged.select("member", "denominator", "numerator", "exclusion"))
-    died = tables.member.filter(tables.member.death_date <= period.end)
-    spans = tables.enrolment
-    there = spans.filter((spans.start_date <= period.end) & (spans.end_date >= period.end))
-    each = members.left_join(found, "member").drop("member_right")
-    for name, part in (("dead", died), ("stayed", there)):
-        part = part.select("member").distinct().mutate(**{name: ibis.literal(True)})
-        each = each.left_join(part, "member").drop("member_right")
-    outcome = ibis.cases(
-        (each.numerator.fill_null(False), CLOSED),
-        (each.denominator.fill_null(False), STILL_OPEN),
-        (each.dead.fill_null(False), DIED),
-        (each.exclusion.notnull(), ibis.literal(EXCLUDED) + each.exclusion.fill_null("")),
-        (each.stayed.isnull(), LEFT),
-        else_=NOT_ELIGIBLE,
-    )
-    return each.select("member", outcome=outcome)
+    """`Settled.outcomes` of one measure."""
+    return Settled((definition,), tables, period, settled, keep).outcomes(definition, people)

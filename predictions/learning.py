@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from predictions import encoding, exporting, fitting, measuring
-from predictions.calibrating import NoEstimate, log_odds, probability, sigmoid
+from predictions import baseline, encoding, exporting, fitting, measuring
+from predictions.calibrating import NoEstimate, covariance, log_odds, probability, sigmoid
 from predictions.fitting import Choice
 from predictions.measuring import Sample
 from predictions.model_file import Model
@@ -40,8 +40,10 @@ class Learned:
 
 
 @threadpool_limits.wrap(limits=1)
-def learn(table: Table, train: Integers, names: Sequence[str], *, seed: int = 0) -> Learned:
+def learn(table: Table, train: Integers, names: Sequence[str], *, seed: int = 0, by_day: str = "") -> Learned:
     """Learn from these rows. Raises TableError for too few events, or where no feature is left.
+
+    `by_day`: a column that names each row's score date, to tell what people looked like on each.
 
     One thread: the same result on any machine, and threads that fight over busy cores made a fit sixteen times slower.
     """
@@ -56,6 +58,7 @@ def learn(table: Table, train: Integers, names: Sequence[str], *, seed: int = 0)
     labels = table.labels[train]
     choice = fitting.choose(fitting.cross_validate(table, train, used, fold_of, seed), table.groups[train])
     calibration, calibration_warning = calibrate(choice.chosen.margins, labels)
+    held_out = probability(calibration[0] * choice.chosen.margins + calibration[1])
     coding = fitting.encode(choice.chosen.kind, columns, used)
     matrix = coding.matrix(columns)
     fitted = fitting.fit(choice.chosen.kind, choice.chosen.setting, coding, matrix, labels, seed)
@@ -68,9 +71,22 @@ def learn(table: Table, train: Integers, names: Sequence[str], *, seed: int = 0)
     ]  # fmt: skip
     model = Model(
         choice.chosen.kind, coding, fitted.scaling, calibration, exporting.to_onnx(fitted, width),
-        {"thresholds": tiers(choice.chosen.margins, calibration)},
+        {
+            "thresholds": tiers(held_out), "reference": reference_of(held_out, columns, used, table, train, by_day),
+            "calibration_covariance": uncertainty(choice.chosen.margins, calibration, labels, table.groups[train]),
+        },
     )  # fmt: skip
     return Learned(model, choice, used, dropped, alone, tuple(filter(None, warnings)))
+
+
+def reference_of(
+    scores: Floats, columns: Mapping[str, Column], used: Sequence[str], table: Table, train: Integers, by_day: str
+) -> dict[str, Any]:
+    """What the training rows looked like, in all and on each score date where a column names it."""
+    whole = baseline.reference(scores, columns, used)
+    if not by_day:
+        return whole
+    return {**whole, "by_day": baseline.by_value(scores, columns, used, table.columns[by_day].take(train))}
 
 
 def check_events(table: Table, train: Integers) -> None:
@@ -121,6 +137,25 @@ def calibrate(margins: Floats, labels: Integers) -> tuple[tuple[float, float], s
     rate = log_odds(np.array([labels.mean()]))[0]
     warning = "no signal in cross-validation: everyone's probability is near the event rate of the training rows."
     return (LEAST_SLOPE, float(rate - LEAST_SLOPE * margins.mean())), warning
+
+
+def uncertainty(
+    margins: Floats, calibration: tuple[float, float], labels: Integers, groups: Integers
+) -> list[list[float]] | None:
+    """Covariance of slope and intercept, rows of a group taken together; None where there is no estimate.
+
+    Where the slope is the least one, only the intercept was estimated.
+    """
+    fixed = calibration[0] == LEAST_SLOPE
+    columns = np.column_stack([margins, np.ones(len(margins))])
+    try:
+        sigmoid(margins, labels)
+        if not fixed:
+            return covariance(columns, np.array(calibration), labels, groups).tolist()
+        spread = covariance(columns[:, 1:], np.array(calibration[1:]), labels, groups, LEAST_SLOPE * margins)
+    except NoEstimate:
+        return None  # `calibrate` has warned that nothing was estimated
+    return [[0.0, 0.0], [0.0, float(spread[0, 0])]]
 
 
 def alone_aucs(columns: Mapping[str, Column], labels: Integers) -> dict[str, float]:
@@ -187,10 +222,9 @@ def no_gain(choice: Choice, labels: Integers) -> str:
     return "in cross-validation the model is no better than the event rate for everyone."
 
 
-def tiers(margins: Floats, calibration: tuple[float, float]) -> dict[str, float]:
+def tiers(probabilities: Floats) -> dict[str, float]:
     """Probability from which on a row is of a tier: shares of the cross-validated predictions."""
-    found = probability(calibration[0] * margins + calibration[1])
-    return {name: float(np.quantile(found, share)) for name, share in TIERS.items()}
+    return {name: float(np.quantile(probabilities, share)) for name, share in TIERS.items()}
 
 
 def words(dropped: Mapping[str, str]) -> str:

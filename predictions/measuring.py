@@ -124,14 +124,48 @@ def ici(sample: Sample, weights: Floats) -> float:
     return float(weights @ np.abs(share - sample.probabilities) / weights.sum())
 
 
+def part_taken(here: Floats, share: float) -> Floats:
+    """Part of the rows at each different score, highest first, that is taken up to this share of all rows: 1 above the
+    edge, 0 below; of a tie at the edge as many as fit."""
+    room = share * here.sum() - (np.cumsum(here) - here)
+    part: Floats = np.clip(np.divide(room, here, out=np.zeros(len(here)), where=here > 0), 0, 1)
+    return part
+
+
 def taken(sample: Sample, weights: Floats, share: float) -> tuple[float, float, float]:
     """Events caught, rows taken, all events, when the highest scores are taken up to this share of the rows; of a tie
     at the edge as many as fit, events in proportion."""
     events, others = (counts[::-1] for counts in sample.counts(weights))
     here = events + others
-    room = share * here.sum() - (np.cumsum(here) - here)
-    part = np.clip(np.divide(room, here, out=np.zeros(len(here)), where=here > 0), 0, 1)
+    part = part_taken(here, share)
     return float(events @ part), float(here @ part), float(events.sum())
+
+
+def selection(sample: Sample, share: float) -> Floats:
+    """Of each row the part that is taken at this capacity, 0 to 1: one edge for everybody, whatever their group."""
+    here = np.bincount(sample.ranks).astype(np.float64)[::-1]
+    return part_taken(here, share)[::-1][sample.ranks]
+
+
+def true_positive_rate(chosen: Floats) -> Callable[[Sample, Floats], float]:
+    """Share of the events that are among the rows chosen (as `selection` gives them, of the same rows)."""
+
+    def figure(sample: Sample, weights: Floats) -> float:
+        events = float(weights @ sample.labels)
+        if events <= 0:
+            raise NoEstimate("the rows hold no event")
+        return float(weights @ (sample.labels * chosen)) / events
+
+    return figure
+
+
+def selection_rate(chosen: Floats) -> Callable[[Sample, Floats], float]:
+    """Share of the rows chosen."""
+
+    def figure(sample: Sample, weights: Floats) -> float:
+        return float(weights @ chosen / weights.sum())
+
+    return figure
 
 
 def capture(share: float) -> Callable[[Sample, Floats], float]:

@@ -24,6 +24,7 @@ from predictions.tables import Column, Floats, Kind
 
 FORMAT = 1
 GRAPH, CARD = "model.onnx", "model.json"
+SURE = 1.959964  # standard errors to each side of a 95 % interval
 
 
 class ModelFileError(Exception):
@@ -73,6 +74,22 @@ class Model:
     def probabilities(self, columns: Mapping[str, Column]) -> Floats:
         """Calibrated probability of the event for each row."""
         return probability(self.margins(columns))
+
+    def intervals(self, of: Mapping[str, Column] | Floats) -> tuple[Floats, Floats] | None:
+        """95 % interval of each row's probability, as far as the calibration leaves it uncertain; None where the card
+        does not say how uncertain it is.
+
+        `of`: columns, or the calibrated log-odds that `margins` gave. It says how surely the rate among rows scored
+        alike is known, not what one row will do, which is 0 or 1.
+        """
+        held = self.card.get("calibration_covariance")
+        if held is None:
+            return None
+        margins = self.margins(of) if isinstance(of, Mapping) else np.asarray(of, dtype=np.float64)
+        slope, intercept = self.calibration
+        raw = np.column_stack([(margins - intercept) / slope, np.ones(len(margins))])
+        error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", raw, np.asarray(held, dtype=np.float64), raw), 0.0))
+        return probability(margins - SURE * error), probability(margins + SURE * error)
 
     def contributions(self, columns: Mapping[str, Column]) -> tuple[Floats, float]:
         """Rows × features of calibrated log-odds, and the base: base + a row's sum is its margin, exactly."""

@@ -1,8 +1,8 @@
-"""Trains a measure's model on the plan's own warehouse: which gaps that are open on the score date stay open."""
+"""Trains measures' models on the plan's own warehouse: which gaps that are open on a score date stay open."""
 
 import datetime as dt
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,28 @@ from hedis.evidence import warehouse
 from hedis.evidence.warehouse import Warehouse
 from hedis.measures import loading, portfolio
 from hedis.measures.definitions import DEFINITIONS
-from predictions import features, labels, learning, model_file, reporting, training
+from hedis.measures.models import Measure
+from predictions import exposures, features, labels, learning, model_file, registry, reporting, training
 from predictions.model_file import Model
-from predictions.training import Engine, Training
+from predictions.models import ModelVersion
+from predictions.tables import TableError
+from predictions.training import Asked, Engine, Gathered, MonthDay, Training
 
-SCORE_DAY = (6, 30)
+# The quarter ends: a model asked in between knows by the days left how late in the year it is.
+SCORE_DAYS: tuple[MonthDay, ...] = ((3, 31), (6, 30), (9, 30))
 YEARS = 2
 # Measures whose year before is a feature of every model: those most members are in. Each more costs a second a year.
 WIDE = ("BCS", "COL", "CBP", "PDC-STA")
-SUBGROUPS = ("sex", "low_income_subsidy", "dual", "disabled", "language_not_english", "age", *features.AUDIT)
+SUBGROUPS = (
+    training.SCORE_DATE,
+    "sex",
+    "low_income_subsidy",
+    "dual",
+    "disabled",
+    "language_not_english",
+    "age",
+    *features.AUDIT,
+)
 # A model of those who stayed says little of the plan where so many had no outcome.
 MUCH_DROPPED = 0.10
 
@@ -42,34 +55,89 @@ class Trained:
 
 
 def train(
-    definition: Definition, *, years: Sequence[int] = (), score_day: tuple[int, int] = SCORE_DAY, seed: int = 0
+    definition: Definition, *, years: Sequence[int] = (), days: Sequence[MonthDay] = SCORE_DAYS, seed: int = 0
 ) -> Trained:
     """Learn from these completed years, by default of the last two those with a year before in the warehouse; test on
-    the last of them, members apart.
+    the last of them, members apart. `days`: months and days of scoring.
 
     Raises NotTrainable for a year that is not completed or not of the measure, warehouse.NoWarehouse before the first
     import, tables.TableError where the rows are too few.
     """
+    found = train_all([definition], years=years, days=days, seed=seed)[definition.code]
+    if isinstance(found, Trained):
+        return found
+    raise found
+
+
+def train_all(
+    definitions: Sequence[Definition],
+    *,
+    years: Sequence[int] = (),
+    days: Sequence[MonthDay] = SCORE_DAYS,
+    seed: int = 0,
+    watch: Callable[[str], None] = lambda code: None,
+) -> dict[str, Trained | NotTrainable | TableError]:
+    """`train` for several measures, what they share computed once: by code the model, or why there is none.
+
+    `watch` is told the code of each measure done. Raises warehouse.NoWarehouse, and NotTrainable for an empty one.
+    """
     stored = warehouse.connect()
     known_until = last_received(stored)
-    chosen = sorted(set(years)) or completed(definition, known_until)
-    refuse_years(definition, chosen, known_until)
-    others = others_of(definition)
-    rows = training.build(definition, engine_of(stored), chosen, score_day, others=others, history=not years)
-    split = training.divide(rows.table, seed)
-    learned = learning.learn(rows.table, split.train, rows.features, seed=seed)
-    answer = reporting.answer_of(learned, rows.table, split, SUBGROUPS, seed)
+    found: dict[str, Trained | NotTrainable | TableError] = {}
+    chosen = {}
+    for definition in definitions:
+        try:
+            chosen[definition.code] = sorted(set(years)) or completed(definition, known_until)
+            refuse_years(definition, chosen[definition.code], known_until)
+        except NotTrainable as reason:
+            found[definition.code] = reason
+    trainable = [each for each in definitions if each.code not in found]
+    for year in sorted({year for each in trainable for year in chosen[each.code]}):
+        exposures.from_outreach(year, by="train_model")
+    asked = Asked(chosen, days, [DEFINITIONS[code] for code in WIDE], not years, exposures.treated)
+    source = Source(stored.generation, known_until, asked, seed)
+    gathered = training.gather(trainable, engine_of(stored, len(days)), asked)
+    for definition in trainable:
+        try:
+            found[definition.code] = learnt(definition, gathered[definition.code], source)
+        except TableError as reason:
+            found[definition.code] = reason
+        watch(definition.code)
+    return found
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a training's rows come from, and the seed of its choices."""
+
+    generation: str
+    known_until: dt.date
+    asked: Asked
+    seed: int
+
+
+def learnt(definition: Definition, gathered: Gathered, source: Source) -> Trained:
+    """The model of one measure from its rows. Raises tables.TableError where they are too few."""
+    rows = training.assembled(definition, gathered, source.asked)
+    split = training.divide(rows.table, source.seed)
+    several = len(source.asked.days) > 1
+    by_day = training.SCORE_DATE if several else ""
+    learned = learning.learn(rows.table, split.train, rows.features, seed=source.seed, by_day=by_day)
+    by = SUBGROUPS if several else SUBGROUPS[1:]
+    answer = reporting.answer_of(learned, rows.table, split, by, source.seed)
     answer["warnings"] = [*filter(None, [without_history(rows), without_outcome(rows)]), *answer["warnings"]]
+    others = others_of(definition)
     words = {each.name: each.words for each in features.features_of(definition, others)}
     answer["features"] |= {"version": features.FEATURE_VERSION, "words": {name: words[name] for name in learned.used}}
-    answer |= told(definition, rows, score_day)
-    source = {
-        "measure": definition.code, "definition_version": definition.version, "generation": stored.generation,
+    answer |= told(definition, rows, source.asked.days)
+    held = {
+        "measure": definition.code, "definition_version": definition.version, "generation": source.generation,
         "feature_version": features.FEATURE_VERSION, "words": answer["features"]["words"],
-        "known_until": known_until.isoformat(),
-        "score_day": list(score_day), "years": list(rows.counts), "others": [each.code for each in others],
+        "known_until": source.known_until.isoformat(),
+        "score_days": [list(day) for day in source.asked.days], "years": list(rows.counts),
+        "others": [each.code for each in others],
     } | {name: answer[name] for name in ("rows_by_year", "dropped")}  # fmt: skip
-    card = reporting.card(answer, label=answer["label"], group="member", training=source)
+    card = reporting.card(answer, label=answer["label"], group="member", training=held)
     return Trained(learned.model.with_card(**card), answer)
 
 
@@ -78,14 +146,14 @@ def others_of(definition: Definition) -> tuple[Definition, ...]:
     return tuple(DEFINITIONS[code] for code in WIDE if code != definition.code)
 
 
-def engine_of(stored: Warehouse) -> Engine:
-    """The warehouse as training reads it."""
+def engine_of(stored: Warehouse, days: int = 1) -> Engine:
+    """The warehouse as training reads it, in parts that fit the memory when each is known on so many days."""
 
     def codes(year: int) -> ibis.Table:
         return portfolio.value_sets(year, loading.own_lists())
 
     return Engine(
-        tables=lambda year: stored.tables(codes(year)).parts(stored.parts()),
+        tables=lambda year: stored.tables(codes(year)).parts(stored.parts(days)),
         codes=lambda year: stored.backend.table(codes(year)),
         keep=stored.backend.keep,
         arrow=stored.backend.arrow,
@@ -122,25 +190,29 @@ def refuse_years(definition: Definition, years: Sequence[int], known_until: dt.d
             raise NotTrainable(f"{definition.code}: the measure was not in force in {year}")
 
 
-def told(definition: Definition, rows: Training, score_day: tuple[int, int]) -> dict[str, Any]:
+def told(definition: Definition, rows: Training, days: Sequence[MonthDay]) -> dict[str, Any]:
     """What the answer says about the rows: label, rows by year, who was left out and why."""
-    month, day = score_day
     return {
         "measure": definition.code,
         "label": (
-            f"{definition.code} gap open on {month:02d}-{day:02d} is still open at the year's end, "
-            "as known on 30 June after"
+            f"{definition.code} gap open on {said(days)} is still open at the year's end, as known on 30 June after"
         ),
         "rows_by_year": {
             str(year): {
                 "open": counts.open, "rows": counts.rows, "still_open": counts.events,
-                "scored_on": dt.date(year, *score_day).isoformat(), "settled_on": labels.settled_on(year).isoformat(),
-                "dropped": counts.dropped,
+                "scored_on": [dt.date(year, *day).isoformat() for day in days],
+                "settled_on": labels.settled_on(year).isoformat(), "dropped": counts.dropped,
             }
             for year, counts in rows.counts.items()
         },
         "dropped": rows.dropped,
     }  # fmt: skip
+
+
+def said(days: Sequence[MonthDay]) -> str:
+    """The score dates in words, as in 03-31, 06-30 or 09-30."""
+    *first, last = (f"{month:02d}-{day:02d}" for month, day in days)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def without_history(rows: Training) -> str:
@@ -149,7 +221,7 @@ def without_history(rows: Training) -> str:
         return ""
     named = ", ".join(str(year) for year in rows.without_history)
     taken = "learnt from all the same" if rows.without_history[0] in rows.counts else "left out"
-    return f"{named}: nobody met the measure in the year before, the warehouse does not reach back so far; {taken}."
+    return f"{named}: few met the measure in the year before, the warehouse does not reach back so far; {taken}."
 
 
 def without_outcome(rows: Training) -> str:
@@ -159,6 +231,18 @@ def without_outcome(rows: Training) -> str:
     if gone <= MUCH_DROPPED * every:
         return ""
     return f"{gone:,} of {every:,} open gaps have no outcome (see dropped): the figures are of the others."
+
+
+def register(
+    trained: Trained, *, version: str, attributes: Mapping[str, str] | None = None, card: str = "", by: Any
+) -> ModelVersion:
+    """Write a measure's model and take it in as a draft trained by `by`. Raises registry.NotRegistrable."""
+    code, years = trained.model.card["training"]["measure"], trained.model.card["training"]["years"]
+    folder, _ = store(trained.model, code)
+    return registry.register(
+        folder, name=f"{code} stays open", version=version, measure=Measure.objects.get(code=code),
+        window=(dt.date(years[0], 1, 1), dt.date(years[-1], 12, 31)), attributes=attributes, card=card, by=by,
+    )  # fmt: skip
 
 
 def store(model: Model, measure: str) -> tuple[Path, str]:

@@ -4,15 +4,13 @@ Source of the rules: docs/predictions.md, "The registry". A model's files lie be
 of their content; whoever scores asks `load`, which refuses files that are not the registered ones.
 """
 
-import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import orjson
-import rfc8785
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -21,8 +19,10 @@ from audit import ledger
 from audit.models import Event
 from hedis.measures.models import Measure
 from predictions import model_file
+from predictions.fairness import Finding
 from predictions.model_file import CARD, GRAPH, Model, ModelFileError
-from predictions.models import ModelTransition, ModelVersion, State, ValidationRun
+from predictions.models import ModelTransition, ModelVersion, State, ValidationRun, Waiver
+from predictions.registry_models import digest_of
 from predictions.source_attributes import KEYS
 
 # The one table of steps. Rollback is a step too: a suspended version is deployed again.
@@ -34,6 +34,14 @@ STEPS: dict[str, frozenset[str]] = {
     State.DEPLOYED: frozenset({State.SUSPENDED, State.RETIRED}),
     State.SUSPENDED: frozenset({State.SHADOW, State.DEPLOYED, State.RETIRED}),
     State.RETIRED: frozenset(),
+}
+# The way to being deployed, and back there.
+NEXT: dict[str, str] = {
+    State.DRAFT: State.IN_VALIDATION,
+    State.IN_VALIDATION: State.VALIDATED,
+    State.VALIDATED: State.SHADOW,
+    State.SHADOW: State.DEPLOYED,
+    State.SUSPENDED: State.DEPLOYED,
 }
 APPROVALS = frozenset({State.VALIDATED, State.DEPLOYED})
 NEEDS_FILE = frozenset({State.VALIDATED, State.SHADOW, State.DEPLOYED})
@@ -68,6 +76,14 @@ class TrainerCannotApprove(RegistryError):
 
 class NotReady(RegistryError):
     """Something that must be there before this step is missing."""
+
+
+class GatesMissed(RegistryError):
+    """A large group fares worse by this model than the fairness gates allow, and nobody has waived it."""
+
+    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
+        super().__init__(message)
+        self.findings = list(findings)
 
 
 class FileChanged(RegistryError):
@@ -200,11 +216,12 @@ def transition(model: ModelVersion, to: str, *, why: str, by: Any) -> ModelVersi
     """Take one step, decided on the revision of `model`; returns the model as it stands now.
 
     Deploying suspends the version in force of the same measure and line in the same transaction. Raises IllegalStep,
-    WhyMissing, ChangedMeanwhile, NotReady, TrainerCannotApprove, FileChanged; the last two leave a ledger line.
+    WhyMissing, ChangedMeanwhile, NotReady, TrainerCannotApprove, GatesMissed, FileChanged; the last three leave a
+    ledger line.
     """
     try:
         return stepped(model, to, why=why, by=by)
-    except (TrainerCannotApprove, FileChanged) as refusal:
+    except (TrainerCannotApprove, GatesMissed, FileChanged) as refusal:
         record_refusal(model, "model.moved", {"state": to, "reason": str(refusal)}, by=by)
         raise
 
@@ -253,6 +270,8 @@ def check(row: ModelVersion, to: str, *, why: str, by: Any) -> None:
         raise TrainerCannotApprove(f"{row} was trained by {row.trained_by}: somebody else has to approve it.")
     if to == State.VALIDATED:
         check_ready(row)
+    if to in APPROVALS:
+        check_gates(row)
     if to in NEEDS_FILE:
         read(row)
 
@@ -264,6 +283,31 @@ def check_ready(row: ModelVersion) -> None:
         raise NotReady(f"{row} lacks {len(missing)} of the 31 source attributes: {'; '.join(missing)}.")
     if not row.validations.filter(sha256=row.sha256).exists():
         raise NotReady(f"{row} has no validation run: measure it on rows it was not trained on.")
+
+
+def lacking(model: ModelVersion, to: str, *, by: Any) -> list[str]:
+    """Everything that stands against an approval at once, in words: what to do before it is asked for again."""
+    if to not in APPROVALS:
+        return []
+    said = [f"source attribute: {label}" for label in model.missing_attributes()]
+    latest = model.latest_validation()
+    if latest is None:
+        said.append("validation: measure it on rows it was not trained on")
+    elif not latest.is_waived():
+        said += [f"fairness: {one.by} = {one.level}: {one.words}" for one in latest.missed_gates()]
+    if name_of(by) == model.trained_by:
+        said.append(f"approval: by somebody else than {model.trained_by}, who trained it")
+    return said
+
+
+def check_gates(row: ModelVersion) -> None:
+    """Raise GatesMissed where the newest validation misses a fairness gate that nobody has waived as it was found."""
+    run = row.latest_validation()
+    missed = run.missed_gates() if run else []
+    if run is None or not missed or run.is_waived():
+        return
+    groups = "; ".join(f"{one.by} = {one.level}: {one.words}" for one in missed)
+    raise GatesMissed(f"{row} misses {len(missed)} fairness gate{'s' * (len(missed) > 1)}. {groups}", missed)
 
 
 def steps_for(model: ModelVersion, user: Any) -> list[tuple[str, str]]:
@@ -306,18 +350,15 @@ def note(row: ModelVersion, before: str, to: str, why: str, *, by: Any) -> None:
 def evidence_hash(row: ModelVersion) -> str:
     """SHA-256 of what a decision rests on, so that nobody can say later it was something else."""
     runs = row.validations.order_by("id")
+    waivers = Waiver.objects.filter(validation__model=row).order_by("id")
     return digest_of(
         {
             "sha256": row.sha256, "metrics": row.metrics, "thresholds": row.thresholds, "attributes": row.attributes,
             "card": row.card,
             "validations": [{"id": run.pk, "data": run.data, "found": digest_of(run.found())} for run in runs],
+            "waivers": [{"id": one.pk, "findings": one.findings_sha256, "why": one.why} for one in waivers],
         }
     )  # fmt: skip
-
-
-def digest_of(content: Mapping[str, Any]) -> str:
-    """SHA-256 of JSON in its canonical form (RFC 8785)."""
-    return hashlib.sha256(rfc8785.dumps(dict(content))).hexdigest()
 
 
 def load(model: ModelVersion, *, by: Any) -> Model:

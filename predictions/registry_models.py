@@ -1,14 +1,35 @@
 """What a model is, what it was measured at, and every step it took from draft to retired."""
 
-from typing import Any, ClassVar
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import rfc8785
 from django.db import models
 from django.db.models import F, Q
 
 from hedis.measures.models import Measure
+from predictions import fairness
+from predictions.fairness import Finding
 from predictions.source_attributes import ATTRIBUTES
 
+if TYPE_CHECKING:
+    from predictions.watch_models import Waiver
+
 SHA256 = r"^[0-9a-f]{64}$"
+LONGEST_ID = 18
+
+
+def digest_of(content: Mapping[str, Any] | Sequence[Any]) -> str:
+    """SHA-256 of JSON in its canonical form (RFC 8785)."""
+    plain: Any = dict(content) if isinstance(content, Mapping) else list(content)
+    return hashlib.sha256(rfc8785.dumps(plain)).hexdigest()
+
+
+def digest_of_findings(findings: Sequence[Finding]) -> str:
+    """SHA-256 of what gates found: groups, values and limits. The words may be put better without undoing a waiver."""
+    facts = [{name: value for name, value in one.as_json().items() if name != "words"} for one in findings]
+    return digest_of(facts)
 
 
 class State(models.TextChoices):
@@ -33,6 +54,20 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
     def deployed(self) -> "ModelVersionQuerySet":
         """Those that score now."""
         return self.filter(state=State.DEPLOYED)
+
+    def watched(self) -> "ModelVersionQuerySet":
+        """Those whose scores are looked after: in force, or scoring in the shadow."""
+        return self.filter(state__in=(State.DEPLOYED, State.SHADOW))
+
+    def called(self, name: str) -> "ModelVersionQuerySet":
+        """Those a person may mean: by id, by name@version, or by a measure's code (retired ones only by the first
+        two)."""
+        if name.isascii() and name.isdecimal() and len(name) <= LONGEST_ID:
+            return self.filter(pk=int(name))
+        title, _, version = name.rpartition("@")
+        if title:
+            return self.filter(name=title, version=version)
+        return self.filter(measure__code=name).exclude(state=State.RETIRED)
 
     def competing_with(self, model: "ModelVersion") -> "ModelVersionQuerySet":
         """Every version of the same job, itself included: of them one may be deployed."""
@@ -140,6 +175,22 @@ class ValidationRun(models.Model):
     def found(self) -> dict[str, Any]:
         """Figures and subgroups together, as the evaluation gave them."""
         return {**self.metrics, "subgroups": self.subgroups}
+
+    def gates(self) -> list[Finding]:
+        """What the fairness gates of today say of it, group by group."""
+        return fairness.judge(self.found())
+
+    def missed_gates(self) -> list[Finding]:
+        """The gates that stand in the way of an approval."""
+        return fairness.missed(self.gates())
+
+    def waiver(self) -> "Waiver | None":
+        """The newest waiver of exactly the gates it misses; one of other findings does not count."""
+        return self.waivers.filter(findings_sha256=digest_of_findings(self.missed_gates())).first()
+
+    def is_waived(self) -> bool:
+        """Whether somebody has taken responsibility for every gate it misses."""
+        return self.waiver() is not None
 
 
 class ModelTransition(models.Model):

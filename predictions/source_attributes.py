@@ -53,3 +53,13 @@ WORDING = (
 
 ATTRIBUTES = tuple(Attribute(number, key, label) for number, (key, label) in enumerate(WORDING, start=1))
 KEYS = frozenset(attribute.key for attribute in ATTRIBUTES)
+# The attributes in groups that one person fills in at a sitting: name, first and last number.
+GROUPS = (
+    ("What it is", 1, 4),
+    ("What it is for", 5, 10),
+    ("What it learnt from", 11, 14),
+    ("Fairness by design", 15, 16),
+    ("Testing outside", 17, 20),
+    ("What tests and studies found", 21, 25),
+    ("Care while it is in use", 26, 31),
+)

@@ -9,13 +9,16 @@ import numpy as np
 
 from predictions import measuring
 from predictions.measuring import Sample
-from predictions.resampling import clusters_of, figures
-from predictions.tables import Column, Flags, Integers, Kind
+from predictions.resampling import Figure, clusters_of, figures
+from predictions.tables import Column, Flags, Floats, Integers, Kind
 
 # CMS cell size suppression policy: no figure from 1 to 10 people. Also for events and for non-events.
 SMALLEST = 11
 MOST_PARTS = 12
-WANTED = {"auc": measuring.auc, "brier": measuring.brier, "oe": measuring.oe}
+# A part whose size is withheld still says that it has so many rows: the gates of fairness judge it then.
+LARGE = 200
+ROUGH = 3
+NAMES = ("auc", "brier", "oe", "tpr", "selected")
 WITHHELD = f"fewer than {SMALLEST} rows, events or non-events"
 
 
@@ -51,18 +54,35 @@ def bound(low: float, high: float) -> str:
     return f"under {high:g}" if np.isinf(low) else f"{low:g} and over"
 
 
-def rows_of(parts: Sequence[Part], sample: Sample, groups: Integers, seed: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Tested:
+    """What all parts are taken from: the test rows, their groups, what of each is chosen at capacity, the seed."""
+
+    sample: Sample
+    groups: Integers
+    chosen: Floats
+    seed: int
+
+    def figures(self, rows: Flags) -> dict[str, Figure]:
+        """The figures of these rows. Who is chosen was decided among all test rows, by one edge for everybody."""
+        chosen = self.chosen[rows]
+        wanted = {
+            "auc": measuring.auc, "brier": measuring.brier, "oe": measuring.oe,
+            "tpr": measuring.true_positive_rate(chosen), "selected": measuring.selection_rate(chosen),
+        }  # fmt: skip
+        inside = Sample(self.sample.labels[rows], self.sample.margins[rows])
+        return figures(inside, clusters_of(self.groups[rows])[0], wanted, self.seed)
+
+
+def rows_of(parts: Sequence[Part], tested: Tested) -> list[dict[str, Any]]:
     """Parts of one column as table rows. Where just one part is withheld, the size of the smallest other one is too:
     it would give the withheld one away by subtraction."""
-    small = [too_small(sample, part.rows) for part in parts]
+    small = [too_small(tested.sample, part.rows) for part in parts]
     shown = [number for number, is_small in enumerate(small) if not is_small]
     unsized = -1
     if sum(small) == 1 and shown:
         unsized = min(shown, key=lambda number: int(parts[number].rows.sum()))
-    return [
-        row_of(part, sample, groups, seed, withheld=small[number], sized=number != unsized)
-        for number, part in enumerate(parts)
-    ]
+    return [row_of(part, tested, withheld=small[number], sized=number != unsized) for number, part in enumerate(parts)]
 
 
 def too_small(sample: Sample, rows: Flags) -> bool:
@@ -71,27 +91,41 @@ def too_small(sample: Sample, rows: Flags) -> bool:
     return min(events, int(rows.sum()) - events) < SMALLEST
 
 
-def row_of(part: Part, sample: Sample, groups: Integers, seed: int, *, withheld: bool, sized: bool) -> dict[str, Any]:
+def row_of(part: Part, tested: Tested, *, withheld: bool, sized: bool) -> dict[str, Any]:
     """One part: sizes and figures, or only that they are withheld."""
     row: dict[str, Any] = {"by": part.by, "level": part.level, "suppressed": withheld, "n": None, "events": None}
     if withheld:
-        return {**row, "reason": WITHHELD, **dict.fromkeys(WANTED)}
-    inside = Sample(sample.labels[part.rows], sample.margins[part.rows])
+        return {**row, "reason": WITHHELD, **dict.fromkeys(NAMES)}
+    rows = int(part.rows.sum())
+    found = {name: figure.as_json() for name, figure in tested.figures(part.rows).items()}
     if sized:
-        row |= {"n": int(part.rows.sum()), "events": int(inside.labels.sum())}
-    else:
-        row["reason"] = "sizes withheld: they would give away those of the suppressed part"
-    found = figures(inside, clusters_of(groups[part.rows])[0], WANTED, seed)
-    return {**row, **{name: figure.as_json() for name, figure in found.items()}}
+        return {**row, "n": rows, "events": int(tested.sample.labels[part.rows].sum()), **found}
+    row["reason"] = "sizes withheld: they would give away those of the suppressed part"
+    if rows >= LARGE + SMALLEST:  # at exactly LARGE the bound itself would tell how small the withheld part is
+        row["n_at_least"] = LARGE
+    # A share with all its digits is a fraction whose denominator is the size.
+    return {**row, **{name: rough(figure) for name, figure in found.items()}}
+
+
+def rough(figure: dict[str, Any]) -> dict[str, Any]:
+    """A figure with three decimals."""
+    return {key: round(value, ROUGH) if isinstance(value, float) else value for key, value in figure.items()}
 
 
 def table(
-    columns: Mapping[str, tuple[Column, Sequence[float]]], sample: Sample, groups: Integers, seed: int
+    columns: Mapping[str, tuple[Column, Sequence[float]]],
+    sample: Sample,
+    groups: Integers,
+    seed: int,
+    *,
+    capacity: float,
 ) -> list[dict[str, Any]]:
-    """All parts of these columns (each with the quarters of its training values)."""
+    """All parts of these columns (each with the quarters of its training values). `capacity`: the share of all rows a
+    team can work on, for `tpr` and `selected`."""
+    tested = Tested(sample, groups, measuring.selection(sample, capacity), seed)
     found: list[dict[str, Any]] = []
     for column, quarters in columns.values():
         parts = list(parts_of(column, quarters))
         if len(parts) > 1:
-            found += rows_of(parts, sample, groups, seed)
+            found += rows_of(parts, tested)
     return found

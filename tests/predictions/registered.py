@@ -26,30 +26,39 @@ def one(value: float) -> dict[str, float]:
 
 FOUND: dict[str, Any] = {
     "auc": one(0.71), "brier": one(0.19), "brier_skill": one(0.12), "slope": one(0.98), "intercept": one(0.01),
-    "oe": one(1.02), "ici": one(0.01), "n_test": 900, "interval": "95% percentile bootstrap, 200 resamples of groups",
-    "warnings": [],
+    "oe": one(1.02), "ici": one(0.01), "n_train": 2000, "n_test": 900,
+    "interval": "95% percentile bootstrap, 200 resamples of groups", "warnings": [],
     "calibration_table": [
         {"n": 90, "predicted": 0.05 + 0.1 * tenth, "observed": None if tenth == 0 else 0.04 + 0.1 * tenth}
         for tenth in range(10)
     ],
     "subgroups": [
         {"by": "sex", "level": "F", "suppressed": False, "n": 500, "events": 210, "auc": one(0.70), "brier": one(0.19),
-         "oe": one(1.01)},
+         "oe": one(1.01), "tpr": one(0.33), "selected": one(0.2)},
         {"by": "sex", "level": "unknown", "suppressed": True, "n": None, "events": None, "auc": None, "brier": None,
-         "oe": None, "reason": "fewer than 11 rows, events or non-events"},
+         "oe": None, "tpr": None, "selected": None, "reason": "fewer than 11 rows, events or non-events"},
+    ],
+}  # fmt: skip
+# Another measurement, in which the people of one language are told a third too few.
+UNFAIR: dict[str, Any] = {
+    **FOUND,
+    "subgroups": [
+        *FOUND["subgroups"],
+        {"by": "language_not_english", "level": "1", "suppressed": False, "n": 240, "events": 100, "auc": one(0.70),
+         "brier": one(0.2), "oe": one(1.33), "tpr": one(0.31), "selected": one(0.18)},
     ],
 }  # fmt: skip
 
 
-def write_model(folder: Path, *, seed: int = 0) -> str:
-    """The files of a model with one feature; returns their hash."""
+def write_model(folder: Path, *, seed: int = 0, **more: Any) -> str:
+    """The files of a model with one feature, and `more` in its card; returns their hash."""
     random = np.random.default_rng(seed)
     values = random.normal(0, 1, (200, 1))
     labels = (values[:, 0] + random.normal(0, 1, 200) > 0).astype(int)
     fitted = fitting.fit(ModelKind.TREES, 5, Encoding(()), values, labels, 0)
     card = {
         "versions": {"scikit-learn": "1.7"}, "metrics": FOUND, "thresholds": {"high": 0.6, "medium": 0.3},
-        "training": {"table": "people.csv", "split": "a quarter of the groups", "seed": seed},
+        "training": {"table": "people.csv", "split": "a quarter of the groups", "seed": seed}, **more,
     }  # fmt: skip
     encoding = Encoding((Feature("days_since_last_visit", Kind.NUMBER),))
     model = model_file.Model(ModelKind.TREES, encoding, None, (1.0, 0.0), exporting.to_onnx(fitted, 1), card)
@@ -57,16 +66,22 @@ def write_model(folder: Path, *, seed: int = 0) -> str:
 
 
 def make_model(
-    folder: Path, *, by: User, version: str = "1", measure: Measure | None = None, **more: Any
+    folder: Path,
+    *,
+    by: User,
+    version: str = "1",
+    measure: Measure | None = None,
+    known: dict[str, Any] | None = None,
+    **more: Any,
 ) -> ModelVersion:
-    """A draft with every attribute filled in."""
-    write_model(folder / version, seed=len(version) + sum(map(ord, version)))
+    """A draft with every attribute filled in; `known` is what its file says beside the usual."""
+    write_model(folder / version, seed=len(version) + sum(map(ord, version)), **(known or {}))
     facts = {"name": "open-gap", "attributes": FILLED, "card": "For the tests.", **more}
     return registry.register(folder / version, version=version, measure=measure, by=by, **facts)
 
 
 def brought_to(state: str, model: ModelVersion, *, by: User) -> ModelVersion:
-    """The model moved along the shortest way by somebody who may, validated on it."""
+    """The model moved along the shortest way by somebody who may, validated on it; it meets the fairness gates."""
     if state == State.RETIRED:
         return registry.transition(model, state, why="not needed", by=by)
     for step in WAY:

@@ -15,7 +15,7 @@ from predictions import model_file, registry
 from predictions.models import ModelVersion, State
 from tests.conftest import person
 from tests.factories import make_measure
-from tests.predictions.registered import FOUND, brought_to, make_model
+from tests.predictions.registered import FOUND, UNFAIR, brought_to, make_model
 
 pytestmark = pytest.mark.django_db
 LIST = "/api/v1/models/"
@@ -231,3 +231,46 @@ def test_a_description_that_cannot_be_used_names_its_field(
     told = refused(describe(ben, model, body), 400)
     assert [error["field"] for error in told["errors"]] == [field]
     assert ModelVersion.objects.get(pk=model.pk).revision == 1
+
+
+def waive(user: User, model: ModelVersion, **body: Any) -> Any:
+    """POST a waiver on the revision just read, unless the story brings its own."""
+    revision = ModelVersion.objects.get(pk=model.pk).revision
+    return signed_in(user).post(
+        f"{LIST}{model.pk}/waivers/", {"why": "the story", "revision": revision, **body}, format="json"
+    )
+
+
+def test_a_missed_gate_is_named_waived_in_writing_and_then_in_nobodys_way(
+    model: ModelVersion, mo: User, cy: User
+) -> None:
+    model = brought_to(State.IN_VALIDATION, model, by=mo)
+    registry.validate(model, UNFAIR, data="900 rows of 2025", by=mo)
+    told = refused(step(mo, model, "validated"), 409, "fairness_gates_missed")
+    assert "language_not_english = 1" in told["detail"] and "1.330" in told["detail"]
+    gates = signed_in(cy).get(f"{LIST}{model.pk}/").json()["gates"]
+    assert [one["words"] in told["detail"] for one in gates if one["verdict"] == "missed"] == [True]
+    assert {one["verdict"] for one in gates if one["level"] == "unknown"} == {"not judged"}
+    answer = waive(mo, model)
+    assert answer.status_code == 200, answer.content
+    assert (answer.json()["by"], answer.json()["findings"][0]["gate"]) == ("mo", "oe")
+    listed = signed_in(cy).get(f"{LIST}{model.pk}/waivers/").json()
+    assert (listed["count"], listed["results"][0]["id"]) == (1, answer.json()["id"])
+    assert step(mo, model, "validated").status_code == 200
+
+
+def test_a_waiver_is_refused_as_a_step_is(model: ModelVersion, tmp_path: Path, mo: User, ben: User) -> None:
+    refused(waive(mo, model), 409, "nothing_to_waive")
+    model = brought_to(State.IN_VALIDATION, model, by=mo)
+    registry.validate(model, FOUND, data="900 rows", by=mo)
+    refused(waive(mo, model), 409, "nothing_to_waive")
+    registry.validate(model, UNFAIR, data="900 rows", by=mo)
+    refused(waive(ben, model), 403, "permission_denied")
+    refused(waive(mo, model, revision=1), 409, "changed_meanwhile")
+    told = refused(waive(mo, model, why=" "), 400)
+    assert [error["field"] for error in told["errors"]] == ["why"]
+    bare = signed_in(mo).post(f"{LIST}{model.pk}/waivers/", {"why": "x"}, format="json")
+    refused(bare, 428, "if_match_missing")
+    own = brought_to(State.IN_VALIDATION, make_model(tmp_path, by=mo, version="2"), by=mo)
+    registry.validate(own, UNFAIR, data="900 rows", by=mo)
+    refused(waive(mo, own), 403, "trainer_cannot_approve")

@@ -78,6 +78,16 @@ def test_tree_contributions_and_base_add_up_to_the_margin() -> None:
     assert base + found.sum(axis=1) == pytest.approx(fitted.margins(matrix), abs=1e-5)
 
 
+def test_many_rows_tree_by_tree_get_what_a_few_get_from_all_trees_at_once() -> None:
+    fitted, matrix, owners = fitted_trees(6, rounds=20)
+    way = explaining.paths(exporting.to_onnx(fitted, matrix.shape[1]), owners)
+    assert len(matrix) > explaining.FEW
+    many, base = explaining.tree_contributions(way, matrix, 5)
+    few = [explaining.tree_contributions(way, matrix[at : at + 50], 5) for at in range(0, len(matrix), 50)]
+    assert np.abs(np.concatenate([parts for parts, _ in few]) - many).max() < 1e-12
+    assert {other for _, other in few} == {base}
+
+
 def test_row_counts_in_the_graph_are_those_of_the_training_rows() -> None:
     fitted, matrix, owners = fitted_trees(5)
     way = explaining.paths(exporting.to_onnx(fitted, matrix.shape[1]), owners)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hedis.measures.definitions import DEFINITIONS
-from predictions import features
+from predictions import features, lookback
 from tests.engine.plan import Plan
 from tests.predictions import warehouse
 from tests.predictions.warehouse import FULL, SCORED
@@ -117,7 +117,7 @@ def test_only_gaps_open_by_what_was_known_have_a_row(found: dict[str, Rows]) -> 
 def test_visits_are_counted_by_days_and_months_of_the_year_before_the_score_date(found: dict[str, Rows]) -> None:
     row = found["COL"]["visits"]
     assert (row["visit_days"], row["visit_months"], row["wellness_visits"]) == (3, 2, 1)
-    assert row["days_since_visit"] == 130
+    assert (row["days_since_visit"], row["days_left"]) == (130, 184)
 
 
 def test_a_member_of_whom_nothing_is_known_has_counts_of_zero_and_no_days(found: dict[str, Rows]) -> None:
@@ -174,15 +174,15 @@ def test_different_packages_of_a_product_are_one_drug(found: dict[str, Rows]) ->
 def test_another_language_than_english_is_a_feature(language: str | None, other: bool | None) -> None:
     plan = Plan()
     plan.add("m", "1958-03-01", FULL)
-    then = features.known(warehouse.tables(plan, language=language), SCORED)
-    assert features.person(then, SCORED).language_not_english.to_pyarrow().to_pylist() == [other]
+    then = lookback.known_on(warehouse.tables(plan, language=language), {0: SCORED})
+    assert lookback.person(then).language_not_english.to_pyarrow().to_pylist() == [other]
 
 
 def test_race_and_ethnicity_are_carried_along_and_never_learnt_from(found: dict[str, Rows]) -> None:
     plan = Plan()
     plan.add("m", "1958-03-01", FULL)
     assert found["COL"]["known"]["race"] == "asian"
-    then = features.known(warehouse.tables(plan), SCORED)
+    then = lookback.known(warehouse.tables(plan), SCORED)
     assert not {"race", "ethnicity"} & set(then.member.columns)
     for definition in DEFINITIONS.values():
         assert not {feature.name for feature in features.features_of(definition)} & set(features.AUDIT)
@@ -200,3 +200,22 @@ def test_a_row_has_exactly_the_columns_promised(code: str, found: dict[str, Rows
     others = [DEFINITIONS[each] for each in OTHERS if each != code]
     names = [feature.name for feature in features.features_of(DEFINITIONS[code], others)]
     assert list(found[code]["known"]) == ["out_of_reach", *names, *features.AUDIT]
+
+
+def test_several_score_dates_at_once_give_the_rows_of_each_by_itself() -> None:
+    plan, codes = Plan(), ("COL", "PDC-STA")
+    for code in codes:
+        for case, (events, *rest) in CASES[code].items():
+            spans, died = (*rest, *(LONG, "")[len(rest) :])
+            plan.add(f"{code} {case}", "1958-03-01", spans, events, died=died)
+    plan.add("leaves on the day", "1958-03-01", "2022-01-01..2025-03-31", KNOWN["COL"])
+    days = [dt.date(2025, 3, 31), dt.date(2025, 9, 30)]
+    together, apart = warehouse.fed(plan, codes, days), [warehouse.fed(plan, codes, [day]) for day in days]
+    for code in codes:
+        assert together[code] == sorted(apart[0][code] + apart[1][code], key=warehouse.by_member)
+        assert {row["days_left"] for row in together[code]} == {92, 275}
+
+
+def test_a_score_date_outside_the_year_is_refused() -> None:
+    with pytest.raises(ValueError, match="not all of"):
+        warehouse.fed(Plan(), ("COL",), [dt.date(2026, 1, 1)])

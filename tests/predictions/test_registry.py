@@ -16,13 +16,13 @@ from audit import ledger
 from audit.models import Event
 from hedis.accounts import roles
 from hedis.accounts.models import User
-from predictions import model_file, registry
+from predictions import model_file, registry, waiving
 from predictions.model_file import ModelFileError
-from predictions.models import ModelTransition, ModelVersion, State, ValidationRun
+from predictions.models import ModelTransition, ModelVersion, State, ValidationRun, Waiver
 from predictions.source_attributes import ATTRIBUTES, KEYS
 from tests.conftest import person
 from tests.factories import make_measure
-from tests.predictions.registered import FILLED, FOUND, brought_to, make_model, write_model
+from tests.predictions.registered import FILLED, FOUND, UNFAIR, brought_to, make_model, one, write_model
 
 pytestmark = pytest.mark.django_db
 Make = Callable[..., ModelVersion]
@@ -377,3 +377,118 @@ def test_of_two_deployments_at_the_same_moment_one_model_is_in_force_and_both_ar
     assert sorted(ModelVersion.objects.values_list("state", flat=True)) == [State.DEPLOYED, State.SUSPENDED]
     assert ModelTransition.objects.filter(to_state=State.DEPLOYED).count() == 2
     assert ModelTransition.objects.filter(to_state=State.SUSPENDED).count() == 1
+
+
+def in_validation(make: Make, found: dict[str, Any], *, by: User) -> ModelVersion:
+    """A model in validation, measured as `found`."""
+    model = make(State.IN_VALIDATION)
+    registry.validate(model, found, data="900 rows", by=by)
+    model.refresh_from_db()
+    return model
+
+
+def newest(model: ModelVersion) -> ValidationRun:
+    """The newest validation of a model just read."""
+    run = model.latest_validation()
+    assert run is not None
+    return run
+
+
+def test_a_missed_gate_stops_the_approval_by_name_and_the_ledger_says_so(make: Make, mo: User) -> None:
+    model = in_validation(make, UNFAIR, by=mo)
+    with pytest.raises(
+        registry.GatesMissed, match=r"misses 1 fairness gate\. language_not_english = 1: Obs.* 1.330"
+    ) as no:
+        registry.transition(model, State.VALIDATED, why="fine by me", by=mo)
+    assert [(one.gate, one.by, one.level) for one in no.value.findings] == [("oe", "language_not_english", "1")]
+    model.refresh_from_db()
+    assert model.state == State.IN_VALIDATION
+    told = Event.objects.get(outcome="denied")
+    assert "misses 1 fairness gate" in ledger.contents(told)["after"]["reason"]
+
+
+def test_a_waiver_by_somebody_else_opens_the_way_and_is_part_of_the_evidence(make: Make, mo: User) -> None:
+    model = in_validation(make, UNFAIR, by=mo)
+    before = registry.evidence_hash(model)
+    waiver = waiving.waive(newest(model), why="Three of ten speak Spanish; recalibration is under way.", by=mo)
+    model.refresh_from_db()
+    assert registry.evidence_hash(model) != before
+    assert [one["gate"] for one in waiver.findings] == ["oe"] and waiver.by == "mo"
+    line = Event.objects.get(action="model.waived")
+    assert ledger.contents(line)["after"]["why"].startswith("Three of ten")
+    model = registry.transition(model, State.VALIDATED, why="waived", by=mo)
+    model = registry.transition(model, State.SHADOW, why="try", by=mo)
+    assert registry.transition(model, State.DEPLOYED, why="go", by=mo).state == State.DEPLOYED
+
+
+def test_a_waiver_holds_for_what_was_found_then_and_for_nothing_else(make: Make, mo: User) -> None:
+    model = in_validation(make, UNFAIR, by=mo)
+    waiving.waive(newest(model), why="known", by=mo)
+    worse = {**UNFAIR, "subgroups": [*UNFAIR["subgroups"][:2], {**UNFAIR["subgroups"][2], "oe": one(1.5)}]}
+    registry.validate(model, worse, data="900 rows of another year", by=mo)
+    model.refresh_from_db()
+    with pytest.raises(registry.GatesMissed):
+        registry.transition(model, State.VALIDATED, why="waived before", by=mo)
+
+
+def test_a_model_measured_anew_in_the_shadow_is_not_deployed_while_it_misses_a_gate(make: Make, mo: User) -> None:
+    model = make(State.SHADOW)
+    registry.validate(model, UNFAIR, data="900 rows of another year", by=mo)
+    model.refresh_from_db()
+    with pytest.raises(registry.GatesMissed):
+        registry.transition(model, State.DEPLOYED, why="it was fine last year", by=mo)
+
+
+def test_who_trained_does_not_waive_and_the_attempt_is_in_the_ledger(make: Make, ben: User) -> None:
+    model = in_validation(make, UNFAIR, by=ben)
+    with pytest.raises(registry.TrainerCannotApprove, match="somebody else has to answer"):
+        waiving.waive(newest(model), why="it is my model", by=ben)
+    assert not Waiver.objects.exists()
+    assert Event.objects.get(outcome="denied").action == "model.waived"
+
+
+@pytest.mark.parametrize(
+    ("found", "why", "refusal", "words"),
+    [
+        (UNFAIR, "  ", registry.WhyMissing, "needs a reason"),
+        (FOUND, "in case", waiving.NothingToWaive, "misses no fairness gate"),
+    ],
+)
+def test_a_waiver_needs_a_reason_and_something_to_waive(
+    make: Make, mo: User, found: Any, why: str, refusal: type[Exception], words: str
+) -> None:
+    model = in_validation(make, found, by=mo)
+    with pytest.raises(refusal, match=words):
+        waiving.waive(newest(model), why=why, by=mo)
+    assert not Waiver.objects.exists()
+
+
+def test_neither_an_older_validation_nor_a_retired_model_nor_an_old_revision_is_waived(make: Make, mo: User) -> None:
+    model = in_validation(make, UNFAIR, by=mo)
+    old = newest(model)
+    registry.validate(model, UNFAIR, data="900 other rows", by=mo)
+    with pytest.raises(registry.ChangedMeanwhile):
+        waiving.waive(old, why="known", by=mo)
+    model.refresh_from_db()
+    with pytest.raises(waiving.NothingToWaive, match="there is a newer validation"):
+        waiving.waive(ValidationRun.objects.get(pk=old.pk), why="known", by=mo)
+    registry.transition(model, State.RETIRED, why="not needed", by=mo)
+    model.refresh_from_db()
+    with pytest.raises(registry.IllegalStep, match="is retired"):
+        waiving.waive(newest(model), why="known", by=mo)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("{id}", 1), ("open-gap@1", 1), ("open-gap@2", 0), ("COL", 1), ("GSD", 0), ("²", 0), ("9" * 30, 0), ("@1", 0)],
+)
+def test_a_model_is_called_by_id_by_name_and_version_or_by_its_measure(make: Make, asked: str, found: int) -> None:
+    model = make(measure=make_measure("COL"))
+    make_measure("GSD")
+    assert ModelVersion.objects.called(asked.format(id=model.pk)).count() == found
+
+
+def test_a_retired_model_is_not_meant_by_its_measure_but_by_its_name(make: Make) -> None:
+    make(State.RETIRED, measure=make_measure("COL"))
+    assert ModelVersion.objects.called("COL").count() == 0
+    assert ModelVersion.objects.called("open-gap@1").count() == 1

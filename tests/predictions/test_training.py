@@ -1,22 +1,21 @@
 """The plan's own training table, the split by year and member, and `train_model MEASURE`."""
 
+import datetime as dt
 import json
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import ibis
 import numpy as np
+import pyarrow as pa
 import pytest
 from django.core.management import CommandError, call_command
 
 from hedis.accounts.models import User
-from hedis.engine.backends import DuckDB
 from hedis.evidence import warehouse as evidence
 from hedis.measures.definitions import DEFINITIONS
 from predictions import labels, model_file, plan_training, training
 from predictions.models import ModelVersion
-from predictions.tables import Table, TableError
+from predictions.tables import Kind, Table, TableError
 from tests.engine.plan import Plan
 from tests.factories import make_measure
 from tests.predictions import warehouse
@@ -46,7 +45,7 @@ def plan_of(members: int) -> Plan:
 @pytest.fixture(scope="module")
 def found() -> training.Training:
     """Two years of COL."""
-    return training.build(DEFINITIONS["COL"], warehouse.engine(plan_of(MEMBERS)), (2025, 2024), (6, 30))
+    return training.build(DEFINITIONS["COL"], warehouse.engine(plan_of(MEMBERS)), (2025, 2024), [(6, 30)])
 
 
 def test_everyone_with_an_open_gap_is_a_row_or_is_counted_with_the_reason(found: training.Training) -> None:
@@ -79,39 +78,68 @@ def test_a_single_year_is_divided_by_members(found: training.Training) -> None:
     assert not set(one.groups[split.train]) & set(one.groups[split.test])
 
 
+def test_members_contacted_are_counted_and_not_learnt_from(found: training.Training) -> None:
+    called = {"member-0": dt.date(2025, 7, 1), "member-3": dt.date(2025, 7, 1), "somebody": dt.date(2025, 7, 1)}
+    apart = training.set_aside(
+        pa.table(
+            {"member": ["member-0", "member-3", "member-5"], "outcome": [labels.CLOSED, labels.DIED, labels.STILL_OPEN]}
+        ),
+        called,
+    )
+    assert apart["outcome"].to_pylist() == [labels.CONTACTED, labels.DIED, labels.STILL_OPEN]
+    counts = training.YearCounts({labels.CONTACTED: 1, labels.STILL_OPEN: 2})
+    assert (counts.rows, counts.open, counts.dropped) == (2, 3, {labels.CONTACTED: 1})
+
+
+def test_a_year_before_which_care_is_not_in_the_warehouse_is_left_out() -> None:
+    plan = plan_of(40)
+    plan.rows["event"] = [event for event in plan.rows["event"] if event["start_date"].year != 2023]
+    built = training.build(DEFINITIONS["COL"], warehouse.engine(plan), [2024, 2025], [(6, 30)], history=True)
+    assert (list(built.counts), built.without_history) == ([2025], (2024,))
+
+
+def test_a_member_is_one_group_on_every_score_date(found: training.Training) -> None:
+    several = training.build(DEFINITIONS["COL"], warehouse.engine(plan_of(40)), [2025], [(6, 30), (9, 30)])
+    table = several.table
+    assert table.columns[training.SCORE_DATE].words == ("06-30", "09-30")
+    assert sorted(set(table.columns["days_left"].values)) == [92, 184]
+    assert table.columns["days_left"].kind is Kind.NUMBER
+    twice = np.bincount(table.groups)
+    assert twice.max() == 2 and several.counts[2025].open == table.rows + sum(several.dropped.values())
+    split = training.splitting.by_chance(table, 0)
+    assert not set(table.groups[split.train]) & set(table.groups[split.test])
+
+
 def test_no_pseudonym_reaches_the_learner(found: training.Training) -> None:
     assert not any("member" in name for name in found.table.group_names)
     assert "member" not in found.table.columns
 
 
 def test_too_few_gaps_that_closed_are_refused() -> None:
-    built = training.build(DEFINITIONS["COL"], warehouse.engine(plan_of(30)), (2025,), (6, 30))
+    built = training.build(DEFINITIONS["COL"], warehouse.engine(plan_of(30)), (2025,), [(6, 30)])
     with pytest.raises(TableError, match=r"COL: too few gaps to (learn from|test on): \d+ stayed open and \d+ closed"):
         training.divide(built.table, 0)
 
 
 def test_no_open_gap_at_all_is_refused() -> None:
     with pytest.raises(TableError, match="no gap that was open"):
-        training.build(DEFINITIONS["COL"], warehouse.engine(Plan()), (2025,), (6, 30))
+        training.build(DEFINITIONS["COL"], warehouse.engine(Plan()), (2025,), [(6, 30)])
 
 
 @pytest.fixture
 def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> evidence.Warehouse:
     """The plan as a generation on disk, read as any import is."""
-    connection, held = ibis.duckdb.connect(), warehouse.tables(plan_of(MEMBERS))
-    for name in ("member", "enrolment", "event", "dispensing"):
-        (tmp_path / "generation" / name).mkdir(parents=True)
-        connection.to_parquet(getattr(held, name), tmp_path / "generation" / name / "part.parquet")
-    read = evidence.read(tmp_path / "generation", DuckDB())
+    read = warehouse.stored(plan_of(MEMBERS), tmp_path)
     monkeypatch.setattr(evidence, "connect", lambda: read)
     monkeypatch.setattr(plan_training, "WIDE", ("COL",))
     return read
 
 
-def test_a_measure_is_trained_and_its_model_file_says_from_what(
-    stored: evidence.Warehouse, capsys: pytest.CaptureFixture[str], own_data_dir: Path
+def test_a_measure_is_trained_taken_in_as_a_draft_and_its_file_says_from_what(
+    stored: evidence.Warehouse, capsys: pytest.CaptureFixture[str], own_data_dir: Path, ben: User
 ) -> None:
-    call_command("train_model", "COL", json=True)
+    make_measure("COL")
+    call_command("train_model", "COL", register="2026.1", by="ben", json=True)
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     for name in ("auc", "brier", "slope", "intercept", "oe", "ici", "n_train", "n_test"):
         assert answer[name], name
@@ -123,19 +151,13 @@ def test_a_measure_is_trained_and_its_model_file_says_from_what(
     assert [each.name for each in folder.parent.iterdir()] == [folder.name]
     card = model_file.load(folder, answer["output"]["sha256"]).card
     assert card["training"]["years"] == [2024, 2025] and card["training"]["feature_version"]
+    assert card["training"]["score_days"] == [[3, 31], [6, 30], [9, 30]]
+    assert {row["level"] for row in answer["subgroups"] if row["by"] == "score_date"} == {"03-31", "06-30", "09-30"}
+    assert card["reference"]["features"]["days_left"]["range"] == [92, 275]
     assert "member-" not in (folder / model_file.CARD).read_text(encoding="utf-8")
-
-
-def test_a_trained_model_can_be_taken_in_as_a_draft_of_who_trained_it(
-    stored: evidence.Warehouse, own_data_dir: Path, ben: User
-) -> None:
-    make_measure("COL")
-    out = StringIO()
-    call_command("train_model", "COL", register="2026.1", by="ben", json=True, stdout=out)
-    model = ModelVersion.objects.get(pk=json.loads(out.getvalue())["registered"]["model"])
+    model = ModelVersion.objects.get(pk=answer["registered"]["model"])
     assert (model.state, model.trained_by, model.measure and model.measure.code) == ("draft", "ben", "COL")
-    with pytest.raises(CommandError, match="registered already"):
-        call_command("train_model", "COL", register="2026.1", by="ben")
+    assert model.training_start == dt.date(2024, 1, 1) and model.sha256 == answer["output"]["sha256"]
 
 
 def test_a_year_whose_outcome_is_not_settled_is_refused(stored: evidence.Warehouse) -> None:
@@ -157,9 +179,9 @@ def test_without_an_import_the_command_says_what_to_do() -> None:
         (["COL"], {"table": Path("x.csv")}, "Name a MEASURE"),
         (["XYZ"], {}, "no measure 'XYZ'"),
         (["COL"], {"features": "age"}, "--features goes with --table"),
-        (["COL"], {"score_date": "13-01"}, "a month and a day"),
-        (["COL"], {"score_date": "02-29"}, "a month and a day"),
-        (["COL"], {"score_date": "12-31"}, "leaves no day"),
+        (["COL"], {"score_dates": ["13-01"]}, "a month and a day"),
+        (["COL"], {"score_dates": ["02-29"]}, "a month and a day"),
+        (["COL"], {"score_dates": ["12-31"]}, "leaves no day"),
         ([], {"table": Path("x.csv"), "label": "a", "group": "b", "features": "c", "years": [2025]}, "goes with a"),
         ([], {"table": Path("x.csv")}, "--table needs --label"),
         (["COL"], {"register": "1"}, "go together"),

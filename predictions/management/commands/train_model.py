@@ -1,4 +1,4 @@
-"""`manage.py train_model MEASURE [--years 2024 2025] [--score-date 06-30] [--json]`: learn which gaps stay open.
+"""`manage.py train_model MEASURE [--years 2024 2025] [--score-dates 03-31 06-30 09-30] [--json]`: which gaps stay open.
 `manage.py train_model --table FILE --label COL --group COL --features a,b,c [--json]`: learn from any labelled table.
 
 Holds out whole groups (members), chooses between logistic regression and boosted trees by cross-validation over groups,
@@ -21,12 +21,11 @@ from hedis.evidence.warehouse import NoWarehouse
 from hedis.lib.commands import Command as BaseCommand
 from hedis.lib.commands import Refused, WrongUse
 from hedis.measures.definitions import DEFINITIONS
-from hedis.measures.models import Measure
 from predictions import evaluating, learning, model_file, plan_training, registry, reporting, splitting, tables
 from predictions.plan_training import NotTrainable
 
 OF_TABLE, OF_TABLE_MAYBE = ("label", "group", "features"), ("test_groups", "time", "subgroups")
-OF_PLAN = ("years", "score_date", "register", "by")
+OF_PLAN = ("years", "score_dates", "register", "by")
 
 
 class Command(BaseCommand):
@@ -38,7 +37,10 @@ class Command(BaseCommand):
         super().add_arguments(parser)
         parser.add_argument("measure", nargs="?", default="", metavar="MEASURE", help="learn from the plan's own years")
         parser.add_argument("--years", type=int, nargs="+", default=[], help="completed years (default the last two)")
-        parser.add_argument("--score-date", default="", metavar="MM-DD", help="day of scoring (default 06-30)")
+        parser.add_argument(
+            "--score-dates", "--score-date", nargs="+", default=[], metavar="MM-DD",
+            help="days of scoring (default the ends of the first three quarters)",
+        )  # fmt: skip
         parser.add_argument("--table", type=Path, metavar="FILE", help="learn from this CSV (.gz) or Parquet instead")
         parser.add_argument("--label", default="", metavar="COL", help="the outcome: 0/1, true/false or yes/no")
         parser.add_argument("--group", default="", metavar="COL", help="rows of a group stay on one side of the split")
@@ -91,20 +93,15 @@ def from_table(options: dict[str, Any]) -> dict[str, Any]:
 def from_plan(options: dict[str, Any]) -> dict[str, Any]:
     """Learn one measure's model from the plan's own years, and write it."""
     definition, trainer = DEFINITIONS[options["measure"]], trainer_of(options)
-    score_day = day_of_year(options["score_date"]) if options["score_date"] else plan_training.SCORE_DAY
-    trained = plan_training.train(definition, years=options["years"], score_day=score_day, seed=options["seed"])
+    days = sorted({day_of_year(text) for text in options["score_dates"]}) or plan_training.SCORE_DAYS
+    trained = plan_training.train(definition, years=options["years"], days=days, seed=options["seed"])
     if options["output"]:
         folder, sha256 = options["output"], model_file.save(trained.model, options["output"])
     else:
         folder, sha256 = plan_training.store(trained.model, definition.code)
     answer = {**trained.answer, "output": {"folder": str(folder), "sha256": sha256}}
     if trainer:
-        years = trained.model.card["training"]["years"]
-        registered = registry.register(
-            folder, name=f"{definition.code} stays open", version=options["register"],
-            measure=Measure.objects.get(code=definition.code), window=(date(years[0], 1, 1), date(years[-1], 12, 31)),
-            by=trainer,
-        )  # fmt: skip
+        registered = plan_training.register(trained, version=options["register"], by=trainer)
         answer["registered"] = {"model": registered.pk, "version": registered.version, "state": registered.state}
     return answer
 
@@ -143,9 +140,9 @@ def day_of_year(text: str) -> tuple[int, int]:
     try:
         day = date.fromisoformat(f"2025-{text}")
     except ValueError as error:
-        raise WrongUse(f"--score-date is {text!r}; it is a month and a day such as 06-30.") from error
+        raise WrongUse(f"--score-dates: {text!r}; it is a month and a day such as 06-30.") from error
     if (day.month, day.day) == (12, 31):
-        raise WrongUse("--score-date 12-31 leaves no day on which a gap could close.")
+        raise WrongUse("--score-dates: 12-31 leaves no day on which a gap could close.")
     return day.month, day.day
 
 
