@@ -1,0 +1,78 @@
+"""Which forecast to believe: methods weighed by what they missed at the same time of past years. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import stdev
+
+from interventions.completing import Trial
+
+# Nobody forecasts a rate to better than a tenth of a point: a lucky year must not take the whole weight.
+FINEST = 0.001
+# Errors of few years understate what the next year may bring: Student's 0.9 quantile over the normal one, by the number
+# of years from 1 to 10. It makes the 80 % interval hold with three years as with many.
+NORMAL, STUDENT = 1.282, (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """One rate out of several methods' rates.
+
+    `weights` sum to 1. `errors`: root mean squared error of each method tried, as a share of 1. `error`: of the
+    blend, widened for few years, or None where nothing is known of it; `tried` says whether it comes from past years.
+    """
+
+    rate: float
+    weights: Mapping[str, float]
+    errors: Mapping[str, float]
+    error: float | None
+    tried: bool
+
+
+def blend(forecasts: Mapping[str, float], trials: Sequence[Trial]) -> Blend:
+    """The mean of the methods' rates, weighed by one over their mean squared error in past years.
+
+    A method without a past counts only where none has one; then all count alike, and their distance from each other
+    stands for the error. The blend's error is the root of the weighed mean of squares, which it cannot exceed
+    (Jensen). Raises ValueError without a forecast or with a rate outside 0 to 1.
+    """
+    if not forecasts:
+        raise ValueError("nothing to forecast from: no past year, no chances, no claim lag")
+    for method, rate in forecasts.items():
+        if not 0 <= rate <= 1:
+            raise ValueError(f"{method}: a rate of {rate} is not within 0 to 1")
+    errors = {method: error for method in forecasts if (error := error_of(method, trials)) is not None}
+    if not errors:
+        rates = list(forecasts.values())
+        error = stdev(rates) if len(rates) > 1 else None
+        return Blend(sum(rates) / len(rates), dict.fromkeys(forecasts, 1 / len(rates)), {}, error, False)
+    inverse = {method: 1 / max(error, FINEST) ** 2 for method, error in errors.items()}
+    weights = {method: inverse.get(method, 0.0) / sum(inverse.values()) for method in forecasts}
+    rate = sum(weights[method] * forecasts[method] for method in forecasts)
+    error = sqrt(sum(weights[method] * (errors[method] * widening(method, trials)) ** 2 for method in errors))
+    return Blend(min(max(rate, 0.0), 1.0), weights, errors, max(error, FINEST), True)
+
+
+def widening(method: str, trials: Sequence[Trial]) -> float:
+    """By how much the error of a method tried on few years is widened."""
+    years = sum(trial.method == method for trial in trials)
+    return STUDENT[years - 1] / NORMAL if 0 < years <= len(STUDENT) else 1.0
+
+
+def error_of(method: str, trials: Sequence[Trial]) -> float | None:
+    """Root mean squared error of a method; None where it was never tried."""
+    missed = [(trial.forecast - trial.actual) ** 2 for trial in trials if trial.method == method]
+    return sqrt(sum(missed) / len(missed)) if missed else None
+
+
+def pinball(quantile: float, share: float, actual: float) -> float:
+    """The loss of a forecast quantile (Koenker and Bassett 1978): lowest on average at the true one."""
+    return (actual - quantile) * (share if actual >= quantile else share - 1)
+
+
+def coverage(intervals: Sequence[tuple[float, float]], actuals: Sequence[float]) -> float:
+    """Share of past outcomes that lay within their intervals. Raises ValueError where there are none."""
+    if not intervals:
+        raise ValueError("no intervals to judge")
+    inside = [low <= actual <= high for (low, high), actual in zip(intervals, actuals, strict=True)]
+    return sum(inside) / len(inside)

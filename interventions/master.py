@@ -1,0 +1,158 @@
+"""The tiny programme over stars alone: which stars would be worth most among those no cut forbids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from interventions.pool import Cut
+from interventions.problem import Floats, Problem
+
+# HiGHS keeps a row to about a millionth; a row of this size keeps a cut to a hundred-millionth of its constant.
+ROW_SIZE = 100.0
+# A cut must be broken by more than this share to count.
+CLEAR = 2e-6
+
+Stars = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A number of stars of a measure: its place, the stars, the closures needed beyond the baseline, its worth."""
+
+    measure: int
+    stars: int
+    need: float
+    worth: float
+
+
+@dataclass
+class Master:
+    """The stars there are to choose from, the cuts so far, and stars tried in vain."""
+
+    problem: Problem
+    rungs: list[Rung]
+    cuts: list[Cut] = field(default_factory=list)
+    in_vain: list[Stars] = field(default_factory=list)
+
+    def needs(self, stars: Stars) -> Floats:
+        """Closures beyond the baseline that these stars need, by measure."""
+        needed = {(rung.measure, rung.stars): rung.need for rung in self.rungs}
+        return np.array([needed[place, one] for place, one in enumerate(stars)])
+
+    def best(self) -> tuple[Stars, float] | None:
+        """The stars of most worth no cut forbids, and that worth: an upper bound for every plan."""
+        found = self.solve(self.worths(), self.rules())
+        return None if found is None else (found, self.problem.worth(found))
+
+    def next(self, above: float, most: float) -> Stars | None:
+        """The stars to try next: of most worth not above `most`, not tried yet, and of these the farthest from any cut.
+
+        None where nothing is worth more than `above`.
+        """
+        worths = self.worths()
+        rules = [*self.rules(), *self.untried()]
+        if np.isfinite(most):
+            rules.append(LinearConstraint(-worths[None, :], -np.inf, most))
+        found = self.solve(worths, rules)
+        tolerance = 1e-9 * max(1.0, abs(above) if np.isfinite(above) else 1.0)
+        if found is None or self.problem.worth(found) <= above + tolerance:
+            return None
+        rules.append(LinearConstraint(-worths[None, :], self.problem.worth(found) - tolerance, np.inf))
+        return self.easiest(rules) or found
+
+    def easiest(self, rules: list[LinearConstraint]) -> Stars | None:
+        """Of the stars that keep the rules those that leave the most room below the tightest cut."""
+        if not self.cuts:
+            return None
+        rows, bounds = self.cut_rows()
+        widened = [
+            LinearConstraint(np.hstack([rule.A, np.zeros((len(rule.A), 1))]), rule.lb, rule.ub) for rule in rules
+        ]
+        widened.append(LinearConstraint(np.hstack([rows, -np.ones((len(rows), 1))]), -np.inf, bounds))
+        room = np.append(np.zeros(self.size), 1.0)
+        return self.solve(room, widened, free=1)
+
+    @property
+    def size(self) -> int:
+        """How many binaries: one a rung, one a step of the rating."""
+        return len(self.rungs) + len(self.problem.steps)
+
+    def worths(self) -> Floats:
+        """What each binary is worth, negative because HiGHS minimises."""
+        return -np.array([*(rung.worth for rung in self.rungs), *(step.value for step in self.problem.steps)])
+
+    def rules(self, *, with_cuts: bool = True) -> list[LinearConstraint]:
+        """One rung a measure, no step that is not reached, no cut broken."""
+        kept = [self.one_each()]
+        for place, step in enumerate(self.problem.steps):
+            row = np.zeros((1, self.size))
+            weights = [m.weight if m.contract == step.contract else 0.0 for m in self.problem.measures]
+            row[0, : len(self.rungs)] = [weights[rung.measure] * rung.stars for rung in self.rungs]
+            row[0, len(self.rungs) + place] = -step.at_least * sum(weights)
+            kept.append(LinearConstraint(row, -1e-9 * step.at_least * sum(weights), np.inf))
+        if self.cuts and with_cuts:
+            rows, bounds = self.cut_rows()
+            kept.append(LinearConstraint(rows, -np.inf, bounds))
+        return kept
+
+    def one_each(self) -> LinearConstraint:
+        """Exactly one rung a measure."""
+        rows = np.zeros((len(self.problem.measures), self.size))
+        rows[[rung.measure for rung in self.rungs], np.arange(len(self.rungs))] = 1
+        return LinearConstraint(rows, 1, 1)
+
+    def cut_rows(self) -> tuple[Floats, Floats]:
+        """The cuts as rows over the binaries, scaled to a common size.
+
+        A rung that breaks a cut alone is forbidden whatever it asks: twice the bound says so, and keeps the numbers
+        near each other.
+        """
+        measures = len(self.problem.measures)
+        floors = np.array([floor.closures for floor in self.problem.floors])
+        rows, bounds = np.zeros((len(self.cuts), self.size)), np.zeros(len(self.cuts))
+        for place, cut in enumerate(self.cuts):
+            asked = np.array([cut.prices[rung.measure] * rung.need for rung in self.rungs])
+            bound = cut.constant - float(cut.prices[measures : measures + len(floors)] @ floors)
+            unit = max(bound, float(asked.max(initial=0.0)) * CLEAR, 1e-300)
+            rows[place, : len(self.rungs)] = ROW_SIZE * np.minimum(asked / unit, 2.0)
+            bounds[place] = ROW_SIZE * bound / unit
+        return rows, bounds
+
+    def untried(self) -> list[LinearConstraint]:
+        """Stars tried in vain are not tried again."""
+        rules = []
+        for stars in self.in_vain:
+            row = np.zeros((1, self.size))
+            row[0, : len(self.rungs)] = [float(stars[rung.measure] == rung.stars) for rung in self.rungs]
+            rules.append(LinearConstraint(row, -np.inf, len(stars) - 1))
+        return rules
+
+    def solve(self, objective: Floats, rules: Sequence[LinearConstraint], *, free: int = 0) -> Stars | None:
+        """The stars of the best solution, None where there is none. The last `free` variables are real numbers."""
+        binaries = self.size
+        unit = float(np.abs(objective).max(initial=0.0)) or 1.0
+        found = milp(
+            objective / unit,
+            constraints=rules,
+            integrality=np.append(np.ones(binaries), np.zeros(free)),
+            bounds=Bounds(np.append(np.zeros(binaries), [-ROW_SIZE] * free), np.ones(binaries + free)),
+            options={"mip_rel_gap": 0.0},
+        )
+        if found.status == 2:
+            return None
+        if found.status != 0:
+            raise ArithmeticError(f"HiGHS could not choose stars: {found.message}")
+        chosen = {rung.measure: rung.stars for rung, taken in zip(self.rungs, found.x, strict=False) if taken > 0.5}
+        return tuple(chosen[place] for place in range(len(self.problem.measures)))
+
+
+def master_of(problem: Problem) -> Master:
+    """Every level of every measure from the one held without action upwards."""
+    rungs = []
+    for place, measure in enumerate(problem.measures):
+        levels = [(measure.held, 0.0)]
+        levels += [(star, max(0.0, least - measure.base)) for star, least in measure.thresholds(problem.confidence_z)]
+        rungs += [Rung(place, star, need, problem.values[place][star - 1]) for star, need in levels]
+    return Master(problem, rungs)

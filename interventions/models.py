@@ -1,0 +1,36 @@
+"""What we do about it: campaigns, interventions, attempts; each part has a module, Django finds all of them here."""
+
+from interventions.campaign_models import LARGEST_HOLDOUT, Campaign, CampaignQuerySet, CampaignTransition
+from interventions.decision_models import Objective, Plan, PlanItem
+from interventions.outreach_models import (
+    Attempt,
+    AttemptQuerySet,
+    Intervention,
+    InterventionGap,
+    InterventionQuerySet,
+    InterventionTransition,
+)
+from interventions.states import LIVE, CampaignState, Channel, Disposition, Kind, Outcome, State
+
+__all__ = [
+    "LARGEST_HOLDOUT",
+    "LIVE",
+    "Attempt",
+    "AttemptQuerySet",
+    "Campaign",
+    "CampaignQuerySet",
+    "CampaignState",
+    "CampaignTransition",
+    "Channel",
+    "Disposition",
+    "Intervention",
+    "InterventionGap",
+    "InterventionQuerySet",
+    "InterventionTransition",
+    "Kind",
+    "Objective",
+    "Outcome",
+    "Plan",
+    "PlanItem",
+    "State",
+]

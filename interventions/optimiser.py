@@ -1,0 +1,196 @@
+"""Spend the next dollar where it buys the most stars: the plan, a proven bound no plan can pass, and the prices.
+
+The problem (docs/optimiser.md) is split in two. A tiny master programme chooses stars; pricing (`reaching`) says
+whether they can be reached with the budget, the capacities and the floors, which is a question about each member alone
+once prices are given. Where they cannot, the prices prove it and become a cut of the master; where they can, the
+fractional plan is rounded to a real one. The master's worth is an upper bound at any time: it needs the prices to be
+true of nothing.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from interventions import exact
+from interventions.candidates import Candidates
+from interventions.highs import chatter_to_stderr
+from interventions.master import Master, Stars, master_of
+from interventions.pool import Cut, Pool, cut_of, offer, pool_of
+from interventions.problem import Floats, Integers, Problem, ProblemError
+from interventions.reaching import Ground, Verdict, reach
+from interventions.rounding import plans
+from interventions.tally import Tally, allowed, tally
+
+# Problems of at most so many usable candidates are also solved exactly where prices leave a gap.
+SMALL = 2_000
+# Of these so few are solved exactly at once.
+TINY = 200
+MOST_TRIES = 200
+# Each so many tries, this share of the way to the bound is tried: with many measures the best stars are found late.
+MODEST_EACH, MODEST = 15, 0.8
+# After so many stars of one worth tried in vain, lower worth is tried, so that a good plan is found in time.
+MOST_IN_VAIN = 6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan and what is proven of it.
+
+    `rows` are those of the file (from 0) to do. `lower_bound` is the worth of the stars they reach, `upper_bound` what
+    no plan can pass; `proof` says by what: prices (the cuts) or an exact search. `prices` are dollars per closure of
+    each measure and floor and per unit of each resource, and the dollar itself.
+    """
+
+    problem: Problem
+    rows: Integers
+    tally: Tally
+    lower_bound: float
+    upper_bound: float
+    proof: str
+    prices: Floats
+    cuts: list[Cut]
+    seconds: float
+
+    @property
+    def gap(self) -> float:
+        """The part of the bound the plan does not reach."""
+        if self.upper_bound <= self.lower_bound:
+            return 0.0
+        return (self.upper_bound - self.lower_bound) / max(abs(self.upper_bound), 1e-300)
+
+
+def optimise(problem: Problem, candidates: Candidates, *, small: int = SMALL, tiny: int = TINY, seed: int = 0) -> Plan:
+    """Plan. Raises ProblemError where an equity floor cannot be reached.
+
+    `small` is how many usable candidates are solved exactly where a gap is left. The same input and seed give the same
+    plan.
+    """
+    begun = time.monotonic()
+    with chatter_to_stderr():
+        pool = pool_of(problem, candidates)
+        search = Search(problem, candidates, pool, Ground(pool, np.random.default_rng(seed)), master_of(problem))
+        search.begin()
+        if len(pool.owner) <= min(tiny, small):
+            search.search_whole()
+        search.run()
+        if len(pool.owner) <= small and search.bound == np.inf and search.lower < search.upper():
+            search.search_whole()
+        return search.plan(seconds=time.monotonic() - begun)
+
+
+@dataclass
+class Search:
+    """The search for the best plan of a pool, and what it knows so far."""
+
+    problem: Problem
+    candidates: Candidates
+    pool: Pool
+    ground: Ground
+    master: Master
+    lower: float = -np.inf
+    spend: float = np.inf
+    rows: Integers | None = None
+    prices: Floats | None = None
+    bound: float = np.inf
+    near: Floats | None = None
+
+    def run(self) -> None:
+        """Choose stars, price them, cut or round, until the plan meets the bound or all has been tried."""
+        most, in_vain = self.bound, 0
+        for tried in range(1, MOST_TRIES + 1):
+            if self.lower >= self.bound:
+                break
+            stars = self.master.next(self.lower, most)
+            if stars is None:
+                break
+            if tried % MODEST_EACH == 0:
+                modest = self.lower + MODEST * (self.problem.worth(stars) - self.lower)
+                stars = self.master.next(self.lower, modest) or stars
+            if self.attempt(stars):
+                in_vain = 0
+            elif stars in self.master.in_vain:
+                in_vain += 1
+                if in_vain >= MOST_IN_VAIN:
+                    most, in_vain = self.problem.worth(stars) - 1e-6 * max(1.0, abs(self.problem.worth(stars))), 0
+
+    def begin(self) -> None:
+        """What is known before any stars: how far each measure can be raised, and a plan that keeps the floors."""
+        for place in range(self.pool.measures):
+            prices = np.zeros(self.pool.columns)
+            prices[place] = 1.0
+            self.master.cuts.append(cut_of(self.pool, offer(self.pool, prices)))
+        if self.keep(np.zeros(0, dtype=np.int64), np.append(np.zeros(self.pool.columns - 1), 1.0)):
+            return
+        held = tuple(measure.held for measure in self.problem.measures)
+        if not self.pool.members or not (self.attempt(held) or held in self.master.in_vain):
+            raise self.no_plan("no plan within the budget and the capacities reaches")
+
+    def attempt(self, stars: Stars) -> bool:
+        """Whether a plan for these stars was found; if not, a cut forbids them or they are noted as tried in vain."""
+        verdict = reach(self.ground, self.master.needs(stars), self.near)
+        self.near = verdict.prices
+        self.master.cuts += verdict.cuts
+        if verdict.forbidden:
+            return False
+        if self.rounded(stars, verdict):
+            return True
+        self.master.in_vain.append(stars)
+        return False
+
+    def rounded(self, stars: Stars, verdict: Verdict) -> bool:
+        """Round a fractional plan; kept where it keeps every limit and is better than the one before."""
+        if verdict.way is None:
+            return False
+        needs, nearest = self.master.needs(stars), offer(self.pool, verdict.prices)
+        return any(
+            self.keep(self.pool.source[rows], verdict.prices)
+            for rows in plans(self.pool, needs, verdict.way, nearest, self.ground.random)
+        )
+
+    def keep(self, rows: Integers, prices: Floats) -> bool:
+        """Keep a plan of rows of the file if it is allowed and better, or as good and cheaper."""
+        found = tally(self.problem, self.candidates, rows)
+        worth = self.problem.worth(found.stars)
+        if not allowed(self.problem, found) or (worth, -found.spend) <= (self.lower, -self.spend):
+            return False
+        self.lower, self.spend, self.rows, self.prices = worth, found.spend, np.sort(rows), prices
+        return True
+
+    def upper(self) -> float:
+        """What no plan can pass, by the cuts so far."""
+        best = self.master.best()
+        return -np.inf if best is None else best[1]
+
+    def search_whole(self) -> None:
+        """Look for a better plan, and a better bound, in the whole problem at once."""
+        found = exact.search(self.problem, self.candidates, self.pool, self.master)
+        self.bound = found.bound
+        if found.rows is not None and found.worth >= self.lower:
+            stars = tuple(tally(self.problem, self.candidates, found.rows).stars)
+            verdict = reach(self.ground, self.master.needs(stars))
+            self.keep(found.rows, verdict.prices)
+            self.rounded(stars, verdict)
+
+    def no_plan(self, reason: str) -> ProblemError:
+        """The refusal of floors."""
+        names = ", ".join(self.problem.floor_name(floor) for floor in self.problem.floors)
+        return ProblemError(f"{reason} {names}", field="floors")
+
+    def plan(self, *, seconds: float) -> Plan:
+        """The plan as it stands. Raises ProblemError where none that reaches the floors was found."""
+        rows, prices = self.rows, self.prices
+        if rows is None or prices is None:
+            raise self.no_plan("no plan was found that reaches")
+        by_prices = self.upper()
+        return Plan(
+            problem=self.problem,
+            rows=rows,
+            tally=tally(self.problem, self.candidates, rows),
+            lower_bound=self.lower,
+            upper_bound=max(min(by_prices, self.bound), self.lower),
+            proof="exact" if self.bound < by_prices else "prices",
+            prices=prices,
+            cuts=self.master.cuts,
+            seconds=seconds,
+        )
