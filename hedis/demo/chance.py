@@ -1,6 +1,6 @@
 """Draws that several parts of the simulation share: working days, calibrated yes/no, and tables of columns."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -38,19 +38,21 @@ def sigmoid(score: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-score))
 
 
+def shift_for(share: Callable[[float], float], target: float) -> float:
+    """The log-odds to add so that `share`, which rises with them, comes to `target`."""
+    low, high = -12.0, 12.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if share(middle) < target else (low, middle)
+    return (low + high) / 2
+
+
 def intercept_for(score: np.ndarray, already: np.ndarray, target: float) -> float:
     """The number to add to `score` (log-odds) so that `already`, or else chance, reaches `target` on average.
 
     Where `already` alone is at the target or above, chance is all but switched off.
     """
-    low, high = -12.0, 12.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        if np.where(already, 1.0, sigmoid(score + middle)).mean() < target:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    return shift_for(lambda shift: float(np.where(already, 1.0, sigmoid(score + shift)).mean()), target)
 
 
 def closing(

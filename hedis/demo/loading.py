@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,21 @@ from django.db import transaction
 
 from hedis.accounts import people, roles
 from hedis.accounts.models import User
-from hedis.demo import starring
+from hedis.demo import modelling, starring
 from hedis.demo.plan import write_plan
 from hedis.evidence import importing
 from hedis.gaps import finding, workflow
 from hedis.gaps.models import Gap, Work
+from hedis.lib import jobs
 from hedis.measures import importing as code_lists
 from hedis.measures import loading as measure_loading
 from hedis.members import panels
 from hedis.members.models import ContactPreference, Contract, Member, Provider
+from predictions import effects
 
 AS_OF = date(2026, 9, 30)
 BY = "load_demo"
+MODELS_TASK = "hedis.demo_models"
 TEAM = "North"
 FORMULARY = Path(__file__).parent / "formulary.csv"
 # One person a role, and three care managers so that panels mean something.
@@ -60,6 +64,14 @@ WORK_DONE = (
 BEST_TIMES = ("", "weekday mornings", "after 4 pm", "not on Fridays", "through her daughter, afternoons")
 
 
+class Models(StrEnum):
+    """When the demo's models are made: with the plan, by a worker afterwards, or not at all."""
+
+    NOW = "now"
+    LATER = "later"
+    NEVER = "never"
+
+
 class AlreadyLoaded(Exception):
     """There are members already: a demo plan among real ones would be a danger."""
 
@@ -74,8 +86,11 @@ class SignIn:
     password: str
 
 
-def load(*, members: int, seed: int, as_of: date = AS_OF, say: Callable[[str], None]) -> dict[str, Any]:
-    """Write the plan's files, import them, find the gaps of three years and let people work on some.
+def load(
+    *, members: int, seed: int, as_of: date = AS_OF, models: Models = Models.NOW, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Write the plan's files, import them, find the gaps of three years, let people work on some, and learn which of
+    the running year's will stay open.
 
     Raises AlreadyLoaded where the database holds members.
     """
@@ -90,6 +105,7 @@ def load(*, members: int, seed: int, as_of: date = AS_OF, say: Callable[[str], N
         say("Importing them …")
         imported = importing.import_tuva(directory, by=BY)
     measure_loading.load(today=as_of, by=BY)
+    effects.load(by=BY)
     load_formulary()
     name_contracts()
     sign_ins = make_people()
@@ -102,6 +118,9 @@ def load(*, members: int, seed: int, as_of: date = AS_OF, say: Callable[[str], N
     do_some_work(as_of.year)
     say("Rating the contracts …")
     starring.rate_plan(as_of=as_of, seed=seed, by=BY)
+    learnt = foresee(as_of=as_of, say=say) if models is Models.NOW else {}
+    if models is Models.LATER:
+        jobs.defer(MODELS_TASK, once=MODELS_TASK, as_of=as_of.isoformat())
     return {
         "members": members,
         "seed": seed,
@@ -110,8 +129,18 @@ def load(*, members: int, seed: int, as_of: date = AS_OF, say: Callable[[str], N
         "batch": imported.batch,
         "gaps": {year: {code: asdict(counts) for code, counts in codes.items()} for year, codes in found.items()},
         "people": [asdict(sign_in) for sign_in in sign_ins],
+        "models": learnt,
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def foresee(*, as_of: date, say: Callable[[str], None]) -> dict[str, str]:
+    """Train and deploy the demo's models and score the running year by them; by measure what became of its model."""
+    say("Learning which gaps stay open …")
+    made = modelling.train_models(as_of=as_of, say=say)
+    run = modelling.score_year(year=as_of.year, by=BY)
+    say(f"Scored {run.scored:,} gaps of {run.year}." if run else "No model is in use: nothing was scored.")
+    return {one.measure: one.said for one in made}
 
 
 def load_formulary() -> None:

@@ -122,17 +122,20 @@ def _habits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Days late at each refill (early: negative), and the day after which there is none.
 
-    Irregular collectors are late all year, or fine until a long hole, or fine until they stop: what June shows
-    is a hint, not the answer. A few regular ones have a hole too, too short to matter.
+    Irregular collectors are late from some fill on, or fine until a long hole, or fine until they stop; regular ones
+    often have a hole too, too short to matter. What June shows is a hint, not the answer.
     """
     count = len(regular)
-    pattern = rng.choice(4, count, p=[0.34, 0.36, 0.24, 0.06])
+    pattern = rng.choice(4, count, p=[0.30, 0.38, 0.26, 0.06])
     gaps = rng.normal(0.0, 0.045, (count, FILLS)) * supply[:, None] + rng.integers(-1, 2, (count, FILLS))
-    late = ~regular & (pattern == 0)
-    gaps[late] += rng.uniform(0.35, 1.0, (count, FILLS))[late] * supply[late, None]
-    holed = (~regular & (pattern == 1)) | (regular & (rng.random(count) < 0.22))
-    length = np.where(regular, rng.uniform(0.04, 0.13, count), rng.uniform(0.26, 0.45, count)) * left
     fills_made = np.maximum(1, np.floor(0.65 * left / supply)).astype(int)
+    late = ~regular & (pattern == 0)
+    begins = rng.uniform(0.0, 0.5, count)  # share of the year before the first late fill
+    uncovered = rng.uniform(0.22, 0.35, count) / (1 - begins)
+    after = np.arange(FILLS) >= np.floor(begins * left / supply)[:, None]
+    gaps += np.where(late[:, None] & after, (uncovered / (1 - uncovered) * supply)[:, None], 0.0)
+    holed = (~regular & (pattern == 1)) | (regular & (rng.random(count) < 0.35))
+    length = np.where(regular, rng.uniform(0.06, 0.165, count), rng.uniform(0.24, 0.42, count)) * left
     where = np.floor(rng.random(count) * fills_made).astype(int).clip(0, FILLS - 1)
     gaps[np.flatnonzero(holed), where[holed]] += length[holed]
     stop_by = np.maximum(0.76 * left - supply, 1)

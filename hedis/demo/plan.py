@@ -90,7 +90,7 @@ def _draw_cohort(
         desk=filing.Desk(people, health, plan, providers, drugs, number),
         levels=results.draw_levels(people, health, rng),
         therapies=pharmacy.draw_therapies(people, health, drugs, target_rates()["SUPD"], calendar, rng),
-        done=screening.draw_history(people, health, calendar, rng),
+        done=screening.draw_history(people, health, calendar, target_rates(), rng),
         visited=np.zeros(len(people), dtype=int),
     )
 
@@ -100,10 +100,9 @@ def _write_cohort(files: dict[str, TableWriter], cohort: Cohort, calendar: Calen
     filing.file_attribution(files["provider_attribution"], cohort.desk, calendar, rng)
     targets, people = target_rates(), cohort.desk.people
     for year in (calendar.look_back, *calendar.years):
-        office, laboratory, imaging = _write_claims(files["medical_claim"], cohort, year, targets, calendar, rng)
+        office, laboratory, measured = _write_claims(files["medical_claim"], cohort, year, calendar, rng)
         visited = np.bincount(office["person"], minlength=len(people))
         seen, cohort.visited = cohort.visited + visited, visited
-        measured = [imaging]
         if year in calendar.years:
             laboratory += _laboratory(cohort, seen, year, targets, rng)
             measured += _vital_signs(cohort, office, seen, year, targets, rng)
@@ -117,23 +116,18 @@ def _write_cohort(files: dict[str, TableWriter], cohort: Cohort, calendar: Calen
 
 
 def _write_claims(
-    file: TableWriter,
-    cohort: Cohort,
-    year: int,
-    targets: dict[str, np.ndarray],
-    calendar: Calendar,
-    rng: np.random.Generator,
-) -> tuple[Columns, list[Columns], Columns]:
+    file: TableWriter, cohort: Cohort, year: int, calendar: Calendar, rng: np.random.Generator
+) -> tuple[Columns, list[Columns], list[Columns]]:
     """File the year's medical claims; returns the office visits, the stool tests and the mammograms of the year."""
     people, health, done = cohort.desk.people, cohort.desk.health, cohort.done
     office = stacked(
         [visits.office_visits(people, health, year, rng), visits.wellness_visits(people, health, year, rng)]
     )
-    colon, stool = screening.colon_screening(people, health, done, year, targets["COL"], rng)
-    imaging = screening.breast_screening(people, health, done, year, targets["BCS"], rng)
-    claims = [office, colon, screening.eye_exams(people, health, done, year, targets["EED"], rng)]
+    colon, result = screening.colon_screening(people, health, done, year, rng)
+    stool, imaging = [result], [screening.breast_screening(people, done, year, rng)]
+    claims = [office, colon, screening.eye_exams(people, health, done, year, rng)]
     if year == calendar.look_back:
-        claims += done.history
+        claims, stool, imaging = claims + done.claims, stool + done.results, imaging + done.imaging
     else:
         claims += [
             visits.stays(people, health, year, rng),
@@ -142,7 +136,7 @@ def _write_claims(
             visits.dialysis(people, health, year, rng),
         ]
     filing.file_medical(file, cohort.desk, medical_lines(people, stacked(claims), calendar, rng), year)
-    return office, [stool], imaging
+    return office, stool, imaging
 
 
 def _laboratory(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from audit.models import Event
 from hedis.accounts.models import User
@@ -28,7 +29,7 @@ def load_demo(**options: Any) -> Any:
 
 @pytest.mark.django_db
 def test_one_command_gives_a_plan_people_can_work_in(own_data_dir: Path) -> None:
-    answer = load_demo(members=300, seed=1)
+    answer = load_demo(members=300, seed=1, models_later=True)
     assert set(answer["gaps"]) == {"2024", "2025", "2026"}
     for measures in answer["gaps"].values():
         for counts in measures.values():
@@ -49,6 +50,9 @@ def test_one_command_gives_a_plan_people_can_work_in(own_data_dir: Path) -> None
     assert ana.check_password(next(one.password for one in sign_ins if one.username == "ana"))
     assert stat.S_IMODE(loading.sign_ins_file().stat().st_mode) == 0o600
     assert Event.objects.filter(action="claims.imported").count() == 1
+
+    assert ProcrastinateJob.objects.filter(task_name=loading.MODELS_TASK).count() == 1
+    assert answer["models"] == {}
 
     # Members already there: never a demo plan on top of real ones.
     with pytest.raises(Refused, match="members already"):
