@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "auditlog",
     "csp",
+    "procrastinate.contrib.django",
     "audit",
     "hedis.accounts",
     "hedis.members",
@@ -242,7 +243,16 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"ModelStateEnum": "predictions.models.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "ModelStateEnum": "predictions.models.State",
+        "RunStateEnum": "hedis.lib.runs.RunState",
+        "VerdictEnum": "predictions.models.Verdict",
+        "MeasureKindEnum": "hedis.measures.models.Measure.Kind",
+        "InterventionStateEnum": "interventions.models.State",
+        "InterventionKindEnum": "interventions.models.Kind",
+        "CampaignStateEnum": "interventions.models.CampaignState",
+        "ContactChannelEnum": "interventions.models.Channel",
+    },
 }
 
 # --- Change tracking: the readable field-by-field diff of hand edits; the ledger (audit) is the record --------------
@@ -258,9 +268,11 @@ AUDITLOG_INCLUDE_TRACKING_MODELS = (
 
 HOME_PANELS: list[str] = [
     "hedis.gaps.dashboards.queue_panel",
+    "interventions.outlook_home.outlook_panel",
     "audit.dashboards.activity_panel",
     "hedis.gaps.dashboards.rates_panel",
     "hedis.stars.dashboards.stars_panel",
+    "predictions.health.models_panel",
     "hedis.accounts.dashboards.people_panel",
     "hedis.evidence.dashboards.data_panel",
 ]
@@ -268,6 +280,7 @@ HOME_PANELS: list[str] = [
 # Parts of the member's page: each gets the request and the member, and answers None where it has nothing to say.
 MEMBER_PANELS: list[str] = [
     "hedis.gaps.dashboards.member_gaps_panel",
+    "interventions.dashboards.member_interventions_panel",
     "audit.dashboards.member_events_panel",
 ]
 
@@ -275,6 +288,13 @@ MEMBER_PANELS: list[str] = [
 MEMBER_COLUMNS: list[str] = [
     "hedis.gaps.dashboards.OPEN_GAPS",
 ]
+
+# What rooms higher up the line add to gaps: columns and filters of the list, chips in the queue, parts of the card
+# and of the page.
+GAP_COLUMNS: list[str] = ["predictions.dashboards.STAYS_OPEN"]
+GAP_FILTERS: list[str] = ["predictions.dashboards.TierFilter"]
+GAP_CHIPS: list[str] = ["predictions.dashboards.tier_chips"]
+GAP_PARTS: list[str] = ["predictions.dashboards.gap_parts"]
 
 # Pages of the admin beside Django's own: address, view, name.
 ADMIN_PAGES: list[tuple[str, str, str]] = [
@@ -289,6 +309,15 @@ ADMIN_PAGES: list[tuple[str, str, str]] = [
         "contract_stars",
     ),
     ("stars/<contract_number:number>/<star_year:star_year>/why/", "hedis.stars.dashboards.why", "star_why"),
+    # After the pages of the stars, which name these kinds of addresses.
+    ("outlook/", "interventions.outlook_page.outlook_list", "outlook"),
+    ("outlook/panel/", "interventions.outlook_home.panel_alone", "outlook_panel"),
+    (
+        "outlook/<contract_number:number>/<star_year:year>/",
+        "interventions.outlook_page.outlook_contract",
+        "outlook_contract",
+    ),
+    ("equity/", "interventions.equity_page.equity", "equity"),
 ]
 
 # Sections of links: label, page, permission that shows it.
@@ -297,13 +326,18 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
         "Work",
         [
             ("My queue", "admin:my_queue", "gaps.change_gap"),
+            ("Interventions", "admin:interventions_intervention_changelist", "interventions.view_intervention"),
             ("Gaps in care", "admin:gaps_gap_changelist", "gaps.view_gap"),
             ("Members", "admin:members_member_changelist", "members.view_member"),
+            ("Predictions", "admin:predictions_prediction_changelist", "predictions.view_prediction"),
+            ("Campaigns", "admin:interventions_campaign_changelist", "interventions.view_campaign"),
         ],
     ),
     (
         "Quality",
         [
+            ("Outlook", "admin:outlook", "gaps.view_measurecount"),
+            ("Equity", "admin:equity", "gaps.view_measurecount"),
             ("Measure rates", "admin:measure_rates", "gaps.view_measurecount"),
             ("Star ratings", "admin:star_ratings", "stars.view_publishedcontract"),
             ("Measures", "admin:measures_measure_changelist", "measures.view_measure"),
@@ -312,6 +346,8 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("Entered scores", "admin:stars_enteredscore_changelist", "stars.view_enteredscore"),
             ("Snapshots", "admin:stars_snapshot_changelist", "stars.view_snapshot"),
             ("Prediction models", "admin:predictions_modelversion_changelist", "predictions.view_modelversion"),
+            ("Scoring runs", "admin:predictions_scoringrun_changelist", "predictions.view_scoringrun"),
+            ("Effects of actions", "admin:predictions_actioneffect_changelist", "predictions.view_actioneffect"),
         ],
     ),
     (
@@ -333,12 +369,23 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
     ),
 ]
 
+# Verbs of rooms above that bring themselves up to date once `find_gaps` has found; each tells how many rows changed.
+AFTER_FINDING: list[str] = [
+    "interventions.ending.withdraw_met",
+]
+
+# What a snapshot keeps beside members, gaps and stars: name, function of year and day that gives its rows.
+SNAPSHOT_PARTS: dict[str, str] = {
+    "gaps_by_tier": "predictions.freezing.gaps_by_tier",
+}
+
 # What `manage.py bench` can measure.
 BENCHES: dict[str, str] = {
     "gap_list": "hedis.gaps.bench.gap_list",
     "find_gaps": "hedis.gaps.bench.find_gaps",
     "stars": "hedis.stars.bench.stars",
     "measures": "hedis.demo.bench.measures",
+    "predictions": "hedis.demo.predicting_bench.predictions",
 }
 
 # --- Log: no PHI ever; member ids appear nowhere but in the ledger --------------------------------------------------
@@ -349,6 +396,9 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
-    # The bridge to Spark tells of every connection it opens and closes.
-    "loggers": {"py4j": {"level": "WARNING"}},
+    "loggers": {
+        # The bridge to Spark tells of every connection it opens and closes, the queue of every job of the clock.
+        "py4j": {"level": "WARNING"},
+        "procrastinate": {"level": "WARNING"},
+    },
 }

@@ -16,6 +16,13 @@ urlpatterns = [
     path("api/v1/", include("hedis.gaps.api")),
     path("api/v1/", include("hedis.stars.api")),
     path("api/v1/", include("predictions.api")),
+    path("api/v1/", include("predictions.uplift_api")),
+    # Before the predictions, whose addresses would read "portfolio" as an id.
+    path("api/v1/", include("predictions.runs_api")),
+    path("api/v1/", include("predictions.scores_api")),
+    path("api/v1/", include("interventions.api")),
+    path("api/v1/", include("interventions.campaign_api")),
+    path("api/v1/", include("interventions.outlook_api")),
     path("fhir/", include("hedis.gaps.fhir.api")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", Docs.as_view(url_name="api-schema"), name="api-docs"),

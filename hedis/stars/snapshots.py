@@ -1,4 +1,5 @@
-"""The portfolio's totals, frozen: members, gaps by measure and status, the stars of every contract. No projection.
+"""The portfolio's totals, frozen: members, gaps by measure and status, the stars of every contract, and what the rooms
+above add (gaps by tier).
 
 A snapshot says what was known on a day. Two of them, a year apart or a week, compare measure by measure.
 """
@@ -9,9 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from audit import ledger
 from audit.models import Event
@@ -44,10 +47,16 @@ def take(*, as_of: date, by: object) -> Snapshot:
             "members": members(as_of),
             "gaps": gaps(run.year),
             **stars(star_year, as_of, by),
+            **more(run.year, as_of),
         }
         digest = digest_of([run.year, str(as_of), totals])
         known = Snapshot.objects.filter(digest=digest).first()
         return known or store(run.year, as_of, totals, digest, by=by)
+
+
+def more(year: int, as_of: date) -> dict[str, list[dict[str, Any]]]:
+    """What rooms above keep, wired by name in the settings: rows of a key and a value, compared like by like."""
+    return {name: import_string(path)(year, as_of) for name, path in settings.SNAPSHOT_PARTS.items()}
 
 
 def members(as_of: date) -> dict[str, Any]:
@@ -148,7 +157,17 @@ def compare(earlier: Snapshot, later: Snapshot) -> dict[str, Any]:
             {"contract": key[0], "measure": key[1], **change}
             for key, change in changes(earlier, later, measure_stars).items()
         ],
+        **{name: compared(earlier, later, name) for name in settings.SNAPSHOT_PARTS},
     }
+
+
+def compared(earlier: Snapshot, later: Snapshot, part: str) -> list[dict[str, Any]]:
+    """A part of the rooms above in both snapshots; one taken before the part was thought of has no figure."""
+
+    def figures(snapshot: Snapshot) -> dict[tuple[str, ...], Any]:
+        return {tuple(row["key"]): row["value"] for row in snapshot.totals.get(part, [])}
+
+    return [{"key": list(key), **change} for key, change in changes(earlier, later, figures).items()]
 
 
 def changes(

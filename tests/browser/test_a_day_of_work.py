@@ -11,6 +11,7 @@ from django.utils import timezone
 from hedis.accounts.models import User
 from hedis.gaps.models import AdherenceClass, Gap, Work
 from hedis.members.models import ContactPreference
+from predictions.models import Prediction
 from tests.browser.conftest import PHONE
 from tests.factories import (
     make_adherence,
@@ -21,6 +22,7 @@ from tests.factories import (
     make_member,
     make_provider,
 )
+from tests.predictions.scored import make_model_row, make_prediction
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 PAGES = [
@@ -32,6 +34,8 @@ PAGES = [
     "/admin/gaps/gap/",
     "/admin/members/member/",
     "/admin/rates/",
+    "/admin/predictions/prediction/",
+    "PREDICTION",
 ]
 
 
@@ -46,8 +50,9 @@ def story(owner: User) -> Gap:
 
 
 def with_refills(gap: Gap) -> None:
-    """Beside the story's gaps two of adherence: one a refill can save, one that is lost."""
+    """Beside the story's gaps two of adherence, one a refill can save, one that is lost; and what a model foresees."""
     make_adherence(make_gap(gap.member, make_measure("PDC-STA"), contact_by=timezone.localdate() + timedelta(days=9)))
+    make_prediction(gap, make_model_row(gap.measure), expires_on=timezone.localdate(), quality=["no_history"])
     lost = {"missable_days": -4, "last_chance_date": None, "adherence_class": AdherenceClass.UNSALVAGEABLE}
     make_adherence(make_gap(gap.member, make_measure("PDC-DR"), contact_by=None), **lost)
 
@@ -55,6 +60,8 @@ def with_refills(gap: Gap) -> None:
 def addresses(gap: Gap) -> list[str]:
     places = {"MEMBER": f"/admin/members/member/{gap.member_id}/change/", "GAP": f"/admin/gaps/gap/{gap.pk}/change/"}
     adherence = Gap.objects.filter(member=gap.member_id, measure__code="PDC-STA").first()
+    foreseen = Prediction.objects.filter(gap=gap).first()
+    places["PREDICTION"] = f"/admin/predictions/prediction/{foreseen.pk if foreseen else 0}/change/"
     places["ADHERENCE"] = f"/admin/gaps/gap/{(adherence or gap).pk}/change/"
     return [places.get(page, page) for page in PAGES]
 

@@ -22,9 +22,12 @@ from hedis.accounts.permissions import ModelPermissions
 from hedis.gaps.models import Gap
 from hedis.lib import problem
 from hedis.stars import loading, rating, scores
+from predictions.models import ScoringRun
 from tests.conftest import person
 from tests.factories import make_contract, make_gap, make_measure, make_member, make_provider
+from tests.interventions.plans import make_campaign, make_intervention
 from tests.predictions.registered import make_model
+from tests.predictions.scored import make_prediction
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 READING = ("GET", "HEAD", "OPTIONS")
@@ -71,8 +74,33 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/star-years/{}/": Route("stars.referenceyear"),
     "api/v1/models/": Route("predictions.modelversion"),
     "api/v1/models/{}/": Route("predictions.modelversion", methods=(*READING, "PATCH")),
+    "api/v1/action-effects/": Route("predictions.actioneffect"),
     "api/v1/models/{}/validations/": Route("predictions.validationrun"),
     "api/v1/models/{}/transitions/": Route("predictions.modeltransition", methods=(*READING, "POST")),
+    "api/v1/models/{}/waivers/": Route("predictions.waiver", methods=(*READING, "POST")),
+    "api/v1/predictions/": Route("predictions.prediction", methods=(*READING, "POST")),
+    "api/v1/predictions/batch/": Route("predictions.prediction", methods=("POST", "OPTIONS")),
+    "api/v1/predictions/portfolio/": Route("predictions.scoringrun", methods=(*READING, "POST")),
+    "api/v1/predictions/portfolio/{}/": Route("predictions.scoringrun"),
+    "api/v1/predictions/{}/": Route("predictions.prediction", scoped=True),
+    "api/v1/predictions/{}/reviews/": Route("predictions.predictionreview", scoped=True),
+    "api/v1/predictions/{}/review/": Route("predictions.predictionreview", methods=("POST", "OPTIONS"), scoped=True),
+    "api/v1/interventions/": Route("interventions.intervention", methods=(*READING, "POST")),
+    "api/v1/interventions/{}/": Route("interventions.intervention", methods=(*READING, "PATCH"), scoped=True),
+    "api/v1/interventions/{}/attempts/": Route("interventions.attempt", methods=(*READING, "POST"), scoped=True),
+    "api/v1/interventions/{}/complete/": Route(
+        "interventions.interventiontransition", methods=("POST", "OPTIONS"), scoped=True
+    ),
+    "api/v1/interventions/{}/cancel/": Route(
+        "interventions.interventiontransition", methods=("POST", "OPTIONS"), scoped=True
+    ),
+    "api/v1/members/{}/history/": Route("interventions.attempt", scoped=True),
+    "api/v1/portfolio/summary/": Route("gaps.measurecount"),
+    "api/v1/portfolio/gaps/": Route("gaps.measurecount"),
+    "api/v1/equity/": Route("gaps.measurecount"),
+    "api/v1/campaigns/": Route("interventions.campaign", methods=(*READING, "POST")),
+    "api/v1/campaigns/{}/": Route("interventions.campaign", methods=(*READING, "PATCH")),
+    "api/v1/campaigns/{}/approve/": Route("interventions.campaigntransition", methods=("POST", "OPTIONS")),
     "api/schema/": None,
     "api/docs/": None,
 }
@@ -105,8 +133,12 @@ def things(ana: User, tmp_path: Path) -> dict[str, str]:
     loading.load_reference(by="test")
     named = {"members": member.pseudonym, "contracts": "H1234", "providers": provider.npi, "measures": "COL"}
     named |= {"gaps": str(gap.pk), "ratings": str(rated.pk), "star-years": "2026"}
-    named["models"] = str(make_model(tmp_path, by=ana).pk)
-    return {route: "/" + route.format(named.get(route.split("/")[2], "")) for route in ROUTES}
+    model = make_model(tmp_path, by=ana)
+    named |= {"models": str(model.pk), "predictions": str(make_prediction(gap, model).pk)}
+    named |= {"interventions": str(make_intervention(gap, by=ana).pk), "campaigns": str(make_campaign(by=ana).pk)}
+    run = ScoringRun.objects.create(year=2026, as_of=date(2026, 9, 30), generation="g1", requested_by="ben")
+    addresses = {route: "/" + route.format(named.get(route.split("/")[2], "")) for route in ROUTES}
+    return addresses | {"api/v1/predictions/portfolio/{}/": f"/api/v1/predictions/portfolio/{run.pk}/"}
 
 
 @pytest.fixture
@@ -181,7 +213,8 @@ def test_no_answer_shows_a_member_without_an_event_that_says_so(actor: User | No
     pseudonym = Gap.objects.get().member.pseudonym
     for route, path in things.items():
         answer = client.get(path)
-        tells = pseudonym in answer.content.decode() or (answer.status_code == 200 and "{}/history" in route)
+        of_one = "{}/history" in route or "{}/reviews" in route
+        tells = pseudonym in answer.content.decode() or (answer.status_code == 200 and of_one)
         if tells and answer.status_code == 200:
             event = Event.objects.get(request_id=answer["X-Request-ID"])
             assert Subject.objects.filter(event_id=event.id, member_pseudonym=pseudonym).exists(), route

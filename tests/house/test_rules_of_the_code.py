@@ -46,7 +46,19 @@ VERBS = [
     "hedis/stars/rating.py",
     "hedis/stars/scores.py",
     "hedis/stars/snapshots.py",
+    "interventions/campaigning.py",
+    "interventions/planning.py",
+    "interventions/outreach.py",
+    "interventions/ending.py",
+    "interventions/workflow.py",
     "predictions/registry.py",
+    "predictions/scoring.py",
+    "predictions/portfolio_run.py",
+    "predictions/reviewing.py",
+    "predictions/waiving.py",
+    "predictions/monitoring.py",
+    "predictions/exposures.py",
+    "predictions/effects.py",
 ]
 
 
@@ -203,5 +215,7 @@ def test_generated_pages_are_not_stale(db: None) -> None:
 def test_every_setting_that_names_code_names_something_that_exists() -> None:
     from django.utils.module_loading import import_string
 
-    for path in [*settings.HOME_PANELS, *settings.BENCHES.values(), *(view for _, view, _ in settings.ADMIN_PAGES)]:
+    beside_gaps = [*settings.GAP_FILTERS, *settings.GAP_CHIPS, *settings.GAP_PARTS]
+    pages = [view for _, view, _ in settings.ADMIN_PAGES]
+    for path in [*settings.HOME_PANELS, *settings.BENCHES.values(), *pages, *beside_gaps]:
         assert callable(import_string(path)), path
