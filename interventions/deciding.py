@@ -24,6 +24,8 @@ from audit import ledger
 from audit.models import Event
 from hedis.members.models import Contract
 from interventions import campaigning, certificate, offers, planning, projection, reasons
+from interventions.actions import actions
+from interventions.answering import answer_of
 from interventions.candidates import Candidates
 from interventions.models import Campaign, Plan, PlanItem
 from interventions.money import County, payment_rules, payment_year, value
@@ -35,6 +37,8 @@ from interventions.projection import ContractProjection
 from interventions.workflow import WorkflowError, name_of
 
 FOLDER = "plans"
+# What a capacity can be of: the channels that kinds of intervention are begun by.
+CHANNELS = tuple(dict.fromkeys(action.channel for action in actions().values()))
 FILES = ("problem.json", "candidates.parquet", "plan.parquet", "plan.certificate.json")
 HALF_STARS = [Decimal(step) / 2 for step in range(2, 11)]
 # Counts that coincide (a small denominator, or cut points close together) are kept apart by so little.
@@ -72,8 +76,9 @@ class Wish:
     counties: Sequence[County] = ()
 
 
-def decide(contract: Contract, year: int, wish: Wish, *, today: date, by: Any) -> Plan:
-    """Plan what to do for a contract's members and store it, all or nothing.
+def decide(contract: Contract, year: int, wish: Wish, *, seed: int = 0, today: date, by: Any) -> Plan:
+    """Plan what to do for a contract's members and store it, all or nothing. The same data, wish and seed choose the
+    same.
 
     Raises projection.NothingToProject, NothingToPlan, problem.ProblemError for a wish that cannot be.
     """
@@ -87,7 +92,7 @@ def decide(contract: Contract, year: int, wish: Wish, *, today: date, by: Any) -
             f"contract {contract.number} has nobody whom an intervention could still help in {year}: every gap is met, "
             "too late or worked on already, or no effect of an action is known (manage.py load_action_effects)"
         )
-    return store(contract, outlook, content, candidates, optimise(problem, candidates), by=by)
+    return store(contract, outlook, content, candidates, optimise(problem, candidates, seed=seed), by=by)
 
 
 def stays_open(today: float, year_end: float) -> float:
@@ -223,28 +228,6 @@ def write_files(plan: Plan, problem: Problem, candidates: Candidates, chosen: pa
         (folder / name).chmod(0o600)
 
 
-def answer_of(found: Found) -> dict[str, Any]:
-    """The figures of a plan; `objective` is the worth it reaches."""
-    problem, reached = found.problem, found.tally
-    return {
-        "objective": found.lower_bound, "lower_bound": found.lower_bound, "upper_bound": found.upper_bound,
-        "gap": found.gap, "proof": found.proof, "budget": problem.budget, "spend": reached.spend,
-        "resources": {
-            name: {"used": used, "capacity": cap}
-            for (name, cap), used in zip(problem.resources.items(), reached.uses, strict=True)
-        },
-        "stars": {
-            measure.name: {"before": measure.held, "after": after}
-            for measure, after in zip(problem.measures, reached.stars, strict=True)
-        },
-        "floors": {
-            problem.floor_name(floor): {"closures": had, "floor": floor.closures}
-            for floor, had in zip(problem.floors, reached.floors, strict=True)
-        },
-        "chosen": len(found.rows), "prices": certificate.prices_by_name(problem, found.prices),
-    }  # fmt: skip
-
-
 @transaction.atomic
 def make_campaign(
     plan: Plan, name: str, *, start_date: date, end_date: date, holdout_share: Decimal, today: date, by: Any
@@ -288,4 +271,5 @@ def as_facts(plan: Plan) -> dict[str, Any]:
         "candidates": plan.candidates,
         "left_out": plan.left_out,
         "plan": str(folder_of(plan) / "plan.parquet"),
+        "certificate": str(folder_of(plan) / "plan.certificate.json"),
     }

@@ -32,8 +32,13 @@ def record(campaign: Campaign, *, by: Any) -> int:
     Everybody as drawn, reached later or not: who could not be reached is part of what the action does.
     """
     now = timezone.now()
-    facts: dict[str, Any] = {"campaign": campaign.pk, "name": f"{campaign.pk} {campaign.name}"[:80], "day": timezone.localdate(now), "by": name_of(by),
-             "at": now}  # fmt: skip
+    facts: dict[str, Any] = {
+        "campaign": campaign.pk,
+        "name": f"{campaign.pk} {campaign.name}"[:80],
+        "day": timezone.localdate(now),
+        "by": name_of(by),
+        "at": now,
+    }
     with connection.cursor() as cursor:
         cursor.execute(RECORD, facts)
         stored = [pseudonym for (pseudonym,) in cursor.fetchall()]

@@ -58,6 +58,8 @@ VERBS = [
     "predictions/waiving.py",
     "predictions/monitoring.py",
     "predictions/exposures.py",
+    "interventions/exposing.py",
+    "interventions/deciding.py",
     "predictions/effects.py",
 ]
 

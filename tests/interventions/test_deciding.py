@@ -13,6 +13,7 @@ from django.core.management import call_command
 from audit.models import Event
 from hedis.accounts.models import User
 from hedis.gaps.models import Gap, Status
+from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import ContactPreference, Contract
 from interventions import campaigning, deciding, offers
 from interventions.deciding import Wish
@@ -170,6 +171,46 @@ def test_capacities_are_kept(contract: Contract, own_data_dir: Path) -> None:
     plan = decided(contract, capacities={"phone": 3.0})
     assert PlanItem.objects.filter(plan=plan, kind="call").count() <= 3
     assert plan.answer["resources"]["phone"]["used"] <= 3
+
+
+def test_the_command_answers_in_the_promised_form_with_the_stored_plan(contract: Contract) -> None:
+    out = io.StringIO()
+    call_command("plan_interventions", contract="H1234", year=2026, budget="2000", capacity=["phone=50"], json=True,
+                 stdout=out)  # fmt: skip
+    answer = json.loads(out.getvalue())
+    plan = Plan.objects.get(pk=answer["id"])
+    assert (answer["objective"], answer["chosen"], answer["budget"]) == (plan.lower_bound, plan.chosen, 2000)
+    assert answer["resources"]["phone"]["capacity"] == 50 and answer["gap"] <= 0.01
+    assert Path(answer["plan"]).exists() and Path(answer["certificate"]).exists()
+
+
+def test_the_command_takes_counties_and_names_the_row_that_cannot_be(contract: Contract, tmp_path: Path) -> None:
+    file = tmp_path / "counties.csv"
+    head = "name,base,fee_for_service,bid,member_months,risk_score,double_county,cap\n"
+    file.write_text(head + "Example,1000,1000,900,12000,1.0,N,\n")
+    out = io.StringIO()
+    wish = {"contract": "H1234", "year": 2026, "budget": "2000", "objective": "dollars", "counties": file}
+    call_command("plan_interventions", **wish, json=True, stdout=out)
+    assert json.loads(out.getvalue())["objective"] >= 0
+    file.write_text(head + "Example,1000,1000,900,12000,1.0,N,\nOther,-5,1000,900,1,1.0,N,\n")
+    with pytest.raises(Refused, match="row 3: Other, base"):
+        call_command("plan_interventions", **wish, json=True, stdout=io.StringIO())
+    assert Plan.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [({"contract": "H1234", "year": 2026}, "--budget is missing"),
+     ({"contract": "H1234", "year": 2026, "budget": "many"}, "'many'"),
+     ({"contract": "H1234", "problem": Path("p.json")}, "not both"),
+     ({"contract": "H9999", "year": 2026, "budget": "5"}, "H9999 is no contract"),
+     ({"contract": "H1234", "year": 2026, "budget": "5", "capacity": ["owl=3"]}, "the channels are"),
+     ({"contract": "H1234", "year": 2026, "budget": "5", "objective": "dollars"}, "--counties"),
+     ({}, "--candidates is missing")],
+)  # fmt: skip
+def test_a_wrong_call_is_refused_before_any_work(contract: Contract, call: dict[str, Any], words: str) -> None:
+    with pytest.raises(WrongUse, match=words):
+        call_command("plan_interventions", **call, json=True)
 
 
 def test_another_contract_has_nobody() -> None:

@@ -1,69 +1,173 @@
-"""`manage.py plan_interventions --candidates FILE --problem FILE [--output FILE] [--seed N] [--json]`: whom to help.
+"""`manage.py plan_interventions`: whom to help, within a budget, so that the stars are worth most.
 
-Chooses at most one action a member, within the budget and every capacity, so that the stars are worth most, and says
-what no plan can pass. Writes the plan (`--output`, .parquet or .csv; without it DATA_DIR/plans), and beside it what
-was nearly chosen and the certificate that `check_plan` recomputes the bound from. docs/optimiser.md describes the
-files. Exit 1 where a file cannot be planned from, 2 for a wrong call.
+From files: `--candidates FILE --problem FILE [--output FILE] [--seed N] [--json]`. Chooses at most one action a member,
+within the budget and every capacity, and says what no plan can pass. Writes the plan (`--output`, .parquet or .csv;
+without it DATA_DIR/plans), and beside it what was nearly chosen and the certificate that `check_plan` recomputes the
+bound from. docs/optimiser.md describes the files.
+
+From the plan's own data: `--contract H1234 --year Y --budget N [--objective stars|weighted_stars|dollars]
+[--confidence Z] [--capacity phone=500 …] [--counties FILE] [--json]`. Stores the plan; the same answer with its id.
+
+Exit 1 where a file or the data cannot be planned from, 2 for a wrong call.
 """
 
+import csv
 import time
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
+from django.utils import timezone
 
 from hedis.lib.commands import Command as BaseCommand
 from hedis.lib.commands import Refused, WrongUse
-from interventions import certificate, reasons
+from hedis.members.models import Contract
+from hedis.stars import years
+from interventions import certificate, deciding, projection, reasons
+from interventions.answering import answer_of
 from interventions.candidates import PARQUET, Candidates, read_candidates
+from interventions.deciding import Wish
+from interventions.money import County, ImpossibleInput
 from interventions.optimiser import Plan, optimise
-from interventions.problem import ProblemError, read_problem
+from interventions.problem import OBJECTIVES, ProblemError, read_problem
 
 ENDINGS = (*PARQUET, ".csv")
+FROM_FILES, FROM_DATA = ("candidates", "problem"), ("contract", "year", "budget")
+ONLY_FILES, ONLY_DATA = ("output",), ("objective", "confidence", "capacity", "counties")
 
 
 class Command(BaseCommand):
-    """Plan the interventions of a problem file."""
+    """Plan the interventions of a problem file, or of a contract of this plan."""
 
     help = __doc__ or ""
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "--candidates", type=Path, metavar="FILE", help="what could be done for whom (.parquet, .csv)"
-        )
-        parser.add_argument("--problem", type=Path, metavar="FILE", help="measures, budget, capacities (.json)")
-        parser.add_argument("--output", type=Path, metavar="FILE", help="the plan (.parquet or .csv)")
-        parser.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
+        files = parser.add_argument_group("from files")
+        files.add_argument("--candidates", type=Path, metavar="FILE", help="what could be done for whom")
+        files.add_argument("--problem", type=Path, metavar="FILE", help="measures, budget, capacities (.json)")
+        files.add_argument("--output", type=Path, metavar="FILE", help="the plan (.parquet or .csv)")
+        files.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
+        data = parser.add_argument_group("from the plan's own data")
+        data.add_argument("--contract", help="such as H1234")
+        data.add_argument("--year", type=int, help="measurement year")
+        data.add_argument("--budget", help="dollars")
+        data.add_argument("--objective", choices=OBJECTIVES, help="default: weighted_stars")
+        data.add_argument("--confidence", type=float, metavar="Z", help="deviations kept above each cut (default 0)")
+        data.add_argument("--capacity", nargs="+", metavar="CHANNEL=N", help="contacts there are, as in phone=500")
+        data.add_argument("--counties", type=Path, metavar="FILE", help="what ratings are worth (docs/money.md), .csv")
 
     def run(self, **options: Any) -> dict[str, Any]:
         begun = time.monotonic()
-        output = output_of(options)
-        try:
-            problem = read_problem(options["problem"])
-            candidates = read_candidates(options["candidates"], problem)
-            plan = optimise(problem, candidates, seed=options["seed"])
-        except ProblemError as error:
-            file = error.file or options["problem"].name
-            raise Refused(str(error), file=file, row=error.row, field=error.field, reason=error.reason) from error
-        try:
-            written = write(plan, candidates, output)
-        except OSError as error:
-            raise Refused(f"{output}: cannot be written: {error.strerror}", file=str(output)) from error
-        return {**answer_of(plan), **written, "seconds": round(time.monotonic() - begun, 2)}
+        answer = from_data(options) if way_of(options) == FROM_DATA else from_files(options)
+        return {**answer, "seconds": round(time.monotonic() - begun, 2)}
 
     def show(self, answer: dict[str, Any]) -> None:
         self.stdout.write("\n".join(words(answer)))
 
 
-def output_of(options: dict[str, Any]) -> Path:
-    """Where the plan goes; a wrong call is refused before any work."""
-    for name in ("candidates", "problem"):
-        if options[name] is None:
-            raise WrongUse(f"--{name} FILE is missing.")
+def way_of(options: dict[str, Any]) -> tuple[str, ...]:
+    """From files or from data; a call that mixes them, or lacks something, is refused before any work."""
+    given = {name for name, value in options.items() if value is not None}
+    ways = {FROM_FILES: ONLY_FILES, FROM_DATA: ONLY_DATA}
+    begun = [way for way, more in ways.items() if given & {*way, *more}]
+    if len(begun) == 2:
+        raise WrongUse("Give --candidates and --problem, or --contract, --year and --budget; not both.")
+    way = begun[0] if begun else FROM_FILES
+    for name in way:
+        if name not in given:
+            raise WrongUse(f"--{name} is missing.")
     if options["seed"] < 0:
         raise WrongUse(f"--seed is {options['seed']}; it is a whole number from 0.")
+    return way
+
+
+def from_files(options: dict[str, Any]) -> dict[str, Any]:
+    """Plan a problem file."""
+    output = output_of(options)
+    try:
+        problem = read_problem(options["problem"])
+        candidates = read_candidates(options["candidates"], problem)
+        plan = optimise(problem, candidates, seed=options["seed"])
+    except ProblemError as error:
+        file = error.file or options["problem"].name
+        raise Refused(str(error), file=file, row=error.row, field=error.field, reason=error.reason) from error
+    try:
+        written = write(plan, candidates, output)
+    except OSError as error:
+        raise Refused(f"{output}: cannot be written: {error.strerror}", file=str(output)) from error
+    return {**answer_of(plan), **written}
+
+
+def from_data(options: dict[str, Any]) -> dict[str, Any]:
+    """Plan for a contract's members and store it."""
+    contract = Contract.objects.filter(number=options["contract"]).first()
+    if contract is None:
+        raise WrongUse(f"{options['contract']} is no contract of this plan")
+    objective = options["objective"] or "weighted_stars"
+    if (objective == "dollars") != bool(options["counties"]):
+        raise WrongUse("--counties FILE goes with --objective dollars, and is needed there.")
+    wish = Wish(
+        dollars(options["budget"]), objective, options["confidence"] or 0.0, capacities(options["capacity"] or []),
+        counties(options["counties"]) if options["counties"] else (),
+    )  # fmt: skip
+    try:
+        plan = deciding.decide(
+            contract, options["year"], wish, seed=options["seed"], today=timezone.localdate(), by="plan_interventions"
+        )
+    except years.UnknownStarYear as error:
+        raise WrongUse(str(error)) from error
+    except ProblemError as error:
+        raise Refused(str(error), field=error.field, reason=error.reason) from error
+    except (projection.NothingToProject, deciding.NothingToPlan) as reason:
+        raise Refused(str(reason)) from reason
+    return deciding.as_facts(plan)
+
+
+def dollars(text: str) -> Decimal:
+    """The budget; whether it can be is the problem's to say."""
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise WrongUse(f"--budget is {text!r}; it is an amount of dollars.") from error
+
+
+def capacities(given: list[str]) -> dict[str, float]:
+    """Channel to number of contacts."""
+    found = {}
+    for one in given:
+        channel, _, number = one.partition("=")
+        if channel not in deciding.CHANNELS:
+            raise WrongUse(f"--capacity {one}: the channels are {', '.join(deciding.CHANNELS)}.")
+        try:
+            found[channel] = float(number)
+        except ValueError as error:
+            raise WrongUse(f"--capacity {one}: {number!r} is no number.") from error
+    return found
+
+
+def counties(file: Path) -> tuple[County, ...]:
+    """The counties of a CSV file, each row checked."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            rows = list(csv.DictReader(text))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{file}: cannot be read: {error}", file=str(file)) from error
+    found = []
+    for number, row in enumerate(rows, start=2):
+        try:
+            found.append(County.from_text(row))
+        except ImpossibleInput as error:
+            raise Refused(f"{file.name}, row {number}: {error}", file=file.name, row=number) from error
+    if not found:
+        raise Refused(f"{file.name}: names no county", file=file.name)
+    return tuple(found)
+
+
+def output_of(options: dict[str, Any]) -> Path:
+    """Where the plan of a problem file goes."""
     output: Path | None = options["output"]
     if output is None:
         return Path(settings.DATA_DIR) / "plans" / f"{options['candidates'].stem}.plan.parquet"
@@ -85,37 +189,10 @@ def write(plan: Plan, candidates: Candidates, output: Path) -> dict[str, str]:
     return {"plan": str(output), "near": str(near), "certificate": str(proof)}
 
 
-def answer_of(plan: Plan) -> dict[str, Any]:
-    """The figures of a plan; `objective` is the worth it reaches."""
-    problem, found = plan.problem, plan.tally
-    return {
-        "objective": plan.lower_bound,
-        "lower_bound": plan.lower_bound,
-        "upper_bound": plan.upper_bound,
-        "gap": plan.gap,
-        "proof": plan.proof,
-        "budget": problem.budget,
-        "spend": found.spend,
-        "resources": {
-            name: {"used": used, "capacity": cap}
-            for (name, cap), used in zip(problem.resources.items(), found.uses, strict=True)
-        },
-        "stars": {
-            measure.name: {"before": measure.held, "after": after}
-            for measure, after in zip(problem.measures, found.stars, strict=True)
-        },
-        "floors": {
-            problem.floor_name(floor): {"closures": had, "floor": floor.closures}
-            for floor, had in zip(problem.floors, found.floors, strict=True)
-        },
-        "chosen": len(plan.rows),
-        "prices": certificate.prices_by_name(problem, plan.prices),
-    }
-
-
 def words(answer: dict[str, Any]) -> list[str]:
     """The answer for people."""
-    said = [
+    said = [f"Plan {answer['id']}, on data of {answer['data_as_of']}"] if "id" in answer else []
+    said += [
         f"{answer['objective']:,.2f} reached; no plan can pass {answer['upper_bound']:,.2f} (gap {answer['gap']:.2%})",
         f"{answer['chosen']:,} actions for ${answer['spend']:,.2f} of ${answer['budget']:,.2f}",
     ]
@@ -124,4 +201,5 @@ def words(answer: dict[str, Any]) -> list[str]:
         price = answer["prices"]["measures"][name]
         said.append(f"  {name}: {one['before']} to {one['after']} stars; a closure is worth ${price:,.2f}")
     said += [f"  floor {name}: {one['closures']:,.1f} of {one['floor']:,.1f}" for name, one in answer["floors"].items()]
+    said += [f"  left out: {name}, {reason}" for name, reason in answer.get("left_out", {}).items()]
     return [*said, f"Plan: {answer['plan']}", f"Certificate: {answer['certificate']}", f"{answer['seconds']} s"]
