@@ -331,6 +331,7 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("Members", "admin:members_member_changelist", "members.view_member"),
             ("Predictions", "admin:predictions_prediction_changelist", "predictions.view_prediction"),
             ("Campaigns", "admin:interventions_campaign_changelist", "interventions.view_campaign"),
+            ("Plans", "admin:interventions_plan_changelist", "interventions.view_plan"),
         ],
     ),
     (

@@ -58,7 +58,7 @@ WORK_INTERVENTIONS = (
     # Completing and cancelling.
     "interventions.add_interventiontransition",
 )
-SEE_CAMPAIGNS = ("interventions.view_campaign", "interventions.view_campaigntransition")
+SEE_CAMPAIGNS = ("interventions.view_campaign", "interventions.view_campaigntransition", "interventions.view_plan")
 # Making campaigns, filling, starting and ending them; approving is another's (`add_campaigntransition`).
 RUN_CAMPAIGNS = (*SEE_CAMPAIGNS, "interventions.add_campaign", "interventions.change_campaign")
 SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun", *SEE_STARS)

@@ -18,7 +18,7 @@ from django.db import transaction
 
 from hedis.accounts import people, roles
 from hedis.accounts.models import User
-from hedis.demo import modelling, starring
+from hedis.demo import acting, modelling, starring
 from hedis.demo.plan import write_plan
 from hedis.evidence import importing
 from hedis.gaps import finding, workflow
@@ -135,11 +135,14 @@ def load(
 
 
 def foresee(*, as_of: date, say: Callable[[str], None]) -> dict[str, str]:
-    """Train and deploy the demo's models and score the running year by them; by measure what became of its model."""
+    """Train and deploy the demo's models, score the running year by them, plan and begin the outreach they call for,
+    and freeze the day; by measure what became of its model."""
     say("Learning which gaps stay open …")
     made = modelling.train_models(as_of=as_of, say=say)
     run = modelling.score_year(year=as_of.year, by=BY)
     say(f"Scored {run.scored:,} gaps of {run.year}." if run else "No model is in use: nothing was scored.")
+    say("Planning outreach …")
+    acting.act(as_of=as_of, say=say, by=BY)
     return {one.measure: one.said for one in made}
 
 
