@@ -33,13 +33,15 @@ def evaluate(
     by: Sequence[str] = (),
     seed: int = 0,
     capacity: float = fairness.RULES.capacity,
+    margins: Floats | None = None,
 ) -> dict[str, Any]:
-    """Figures of the deployed graph on the test rows.
+    """Figures of the deployed graph on the test rows; of `margins` where other models gave those (`cross_fitting`).
 
     `by` names the columns for subgroups (default: the model's own with few values, and the test groups where few);
     `capacity` is the share of the rows a team can work on, by which the groups' true-positive rates are compared.
     """
-    sample = Sample(table.labels[test], model.margins(table.take(test, model.features)))
+    given = model.margins(table.take(test, model.features)) if margins is None else margins[test]
+    sample = Sample(table.labels[test], given)
     clusters, warning = clusters_of(table.groups[test])
     main = figures(sample, clusters, measuring.FIGURES, seed)
     return {

@@ -8,7 +8,7 @@ whether chance alone could have missed it.
 import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 FILE = Path(__file__).parent / "reference" / "fairness.toml"
 NOT_JUDGED = "Not judged: "
+EVERYONE = "everyone"
 
 
 class Against(StrEnum):
@@ -92,7 +93,7 @@ RULES = read()
 
 
 def judge(found: Mapping[str, Any], rules: Rules = RULES) -> list[Finding]:
-    """Hold an evaluation (as `evaluating.evaluate` gives it) against every gate, column by column.
+    """Hold an evaluation (as `evaluating.evaluate` gives it) against every gate: everyone, then column by column.
 
     A group that is small, withheld or not measured is told as not judged, and so is a column the evaluation lacks.
     """
@@ -103,7 +104,18 @@ def judge(found: Mapping[str, Any], rules: Rules = RULES) -> list[Finding]:
         for finding in of_each_gate(list(of_column), rules)
     ]
     seen = {rules.columns[row["by"].lower()] for row in rows}
-    return findings + [absent(name) for name in dict.fromkeys(rules.columns.values()) if name not in seen]
+    lacking = [absent(name) for name in dict.fromkeys(rules.columns.values()) if name not in seen]
+    return [*of_everyone(found, rules), *findings, *lacking]
+
+
+def of_everyone(found: Mapping[str, Any], rules: Rules) -> Iterator[Finding]:
+    """The gates that compare a group with nobody else, on all rows: a model that is wrong of all is fair to none."""
+    if found.get("n_test") is None:
+        return
+    own = tuple(gate for gate in rules.gates if gate.against is Against.ONE)
+    figures = {gate.figure: found.get(gate.figure) for gate in own}
+    row = {"by": EVERYONE, "level": "all rows", "suppressed": False, "n": found.get("n_test"), **figures}
+    yield from of_each_gate([row], replace(rules, gates=own))
 
 
 def missed(findings: Iterable[Finding]) -> list[Finding]:

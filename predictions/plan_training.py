@@ -17,7 +17,7 @@ from hedis.evidence.warehouse import Warehouse
 from hedis.measures import loading, portfolio
 from hedis.measures.definitions import DEFINITIONS
 from hedis.measures.models import Measure
-from predictions import exposures, features, labels, learning, model_file, registry, reporting, training
+from predictions import cross_fitting, exposures, features, labels, learning, model_file, registry, reporting, training
 from predictions.model_file import Model
 from predictions.models import ModelVersion
 from predictions.tables import TableError
@@ -122,9 +122,13 @@ def learnt(definition: Definition, gathered: Gathered, source: Source) -> Traine
     split = training.divide(rows.table, source.seed)
     several = len(source.asked.days) > 1
     by_day = training.SCORE_DATE if several else ""
-    learned = learning.learn(rows.table, split.train, rows.features, seed=source.seed, by_day=by_day)
+    margins = None
+    if split.crossed:
+        learned, margins = cross_fitting.learn(rows.table, rows.features, seed=source.seed, by_day=by_day)
+    else:
+        learned = learning.learn(rows.table, split.train, rows.features, seed=source.seed, by_day=by_day)
     by = SUBGROUPS if several else SUBGROUPS[1:]
-    answer = reporting.answer_of(learned, rows.table, split, by, source.seed)
+    answer = reporting.answer_of(learned, rows.table, split, by, source.seed, margins)
     answer["warnings"] = [*filter(None, [without_history(rows), without_outcome(rows)]), *answer["warnings"]]
     others = others_of(definition)
     words = {each.name: each.words for each in features.features_of(definition, others)}

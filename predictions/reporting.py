@@ -7,15 +7,17 @@ from typing import Any
 from predictions import evaluating, learning
 from predictions.learning import Learned
 from predictions.splitting import Split
-from predictions.tables import Table
+from predictions.tables import Floats, Table
 
 LIBRARIES = ("scikit-learn", "onnx", "numpy")
 NO_METRIC = {"model", "features", "split", "seed"}
 
 
-def answer_of(learned: Learned, table: Table, split: Split, by: Sequence[str], seed: int) -> dict[str, Any]:
-    """The answer as the command promises it."""
-    found = evaluating.evaluate(learned.model, table, split.train, split.test, by=by, seed=seed)
+def answer_of(
+    learned: Learned, table: Table, split: Split, by: Sequence[str], seed: int, margins: Floats | None = None
+) -> dict[str, Any]:
+    """The answer as the command promises it. `margins`: of every row, where the split is crossed."""
+    found = evaluating.evaluate(learned.model, table, split.train, split.test, by=by, seed=seed, margins=margins)
     suspicion = evaluating.suspicion(found["auc"], learned.alone)
     found["warnings"] = [*filter(None, [suspicion]), *split.warnings, *found["warnings"], *learned.warnings]
     return {

@@ -24,6 +24,8 @@ class Split:
     test: Integers
     how: str
     warnings: tuple[str, ...] = ()
+    crossed: bool = False
+    """Both sides are all rows: each is tested on by a model that did not learn from its group (`cross_fitting`)."""
 
 
 def divide(table: Table, *, test_groups: Sequence[str] = (), seed: int = 0) -> Split:

@@ -256,16 +256,19 @@ def column_of(name: str, rows: pa.Table, file: str) -> Column:
 
 
 def divide(table: Table, seed: int) -> Split:
-    """Test on the last year, learn from those before; a member is on one side only. With one year: by chance.
+    """Test on the last year, learn from those before; a member is on one side only. With one year: crosswise.
 
     Raises TableError where a side is too small to learn from or to measure on.
     """
     times = np.zeros(table.rows) if table.times is None else table.times
     last = (times == times.max()).astype(np.float64)
-    try:
-        split = splitting.by_chance(table, seed) if last.all() else splitting.by_time(table, last, seed)
-    except SplitError as error:
-        raise TableError(str(error), file=table.file) from error
+    if last.all():
+        split = crosswise(table, seed)
+    else:
+        try:
+            split = splitting.by_time(table, last, seed)
+        except SplitError as error:
+            raise TableError(str(error), file=table.file) from error
     for side, rows, fewest in (("learn from", split.train, FEWEST_EVENTS), ("test on", split.test, FEWEST_TESTED)):
         events = int(table.labels[rows].sum())
         if min(events, len(rows) - events) < fewest:
@@ -275,3 +278,13 @@ def divide(table: Table, seed: int) -> Split:
             )
             raise TableError(reason, file=table.file)
     return split
+
+
+def crosswise(table: Table, seed: int) -> Split:
+    """All rows on both sides: fifths of the members, each tested on by a model of the others."""
+    every = np.arange(table.rows)
+    how = (
+        f"each fifth of {len(table.group_names):,} members scored by a model that learnt from the others, which the "
+        f"figures are of; the model itself learnt from all, seed {seed}"
+    )
+    return Split(every, every, how, crossed=True)

@@ -80,9 +80,7 @@ def brought_in(definition: Definition, trained: Trained) -> Made:
     )
     model = registry.transition(model, State.IN_VALIDATION, why="Trained, described, ready to be measured.", by=trainer)
     found = trained.model.card["metrics"]
-    data = (
-        f"{facts['n_test']:,} rows of {facts['groups_test']:,} members of the demo plan kept apart ({facts['split']})"
-    )
+    data = f"{facts['n_test']:,} rows of {facts['groups_test']:,} members of the demo plan ({facts['split']})"
     run = registry.validate(model, found, data=data, by=approver)
     model.refresh_from_db()
     missed = run.missed_gates()

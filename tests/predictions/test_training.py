@@ -70,12 +70,13 @@ def test_the_last_year_is_tested_on_and_no_member_is_on_both_sides(found: traini
     assert len(split.train) and len(split.test)
 
 
-def test_a_single_year_is_divided_by_members(found: training.Training) -> None:
+def test_a_single_year_is_learnt_from_whole_and_measured_crosswise(found: training.Training) -> None:
     held = found.table
     assert held.times is not None
     one = Table(held.file, held.labels, held.groups, held.group_names, np.full(held.rows, 2025.0), held.columns)
     split = training.divide(one, 0)
-    assert not set(one.groups[split.train]) & set(one.groups[split.test])
+    assert split.crossed and len(split.train) == len(split.test) == one.rows
+    assert "scored by a model that learnt from the others" in split.how
 
 
 def test_members_contacted_are_counted_and_not_learnt_from(found: training.Training) -> None:
