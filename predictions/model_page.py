@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predictions import charts, drifting, fairness
-from predictions.fairness import Finding, Verdict
+from predictions.fairness import EVERYONE, Finding, Verdict
 from predictions.models import DriftCheck, Level, ModelVersion, State, ValidationRun, Waiver
 from predictions.source_attributes import ATTRIBUTES
 
@@ -119,7 +119,8 @@ def fairness_part(latest: ValidationRun | None) -> dict[str, Any]:
         "gate_names": [gate.name for gate in fairness.RULES.gates],
         "ungated": [one.by for one in findings if not one.gate],
         "missed": missed,
-        "passed": sum(one.verdict is Verdict.PASSED for one in findings),
+        # Right on the whole says nothing of fairness: only groups count.
+        "passed": sum(one.verdict is Verdict.PASSED and one.by != EVERYONE for one in findings),
         "waiver": latest.waiver() if missed else None,
         "waivers": list(Waiver.objects.filter(validation__model=latest.model_id)),
     }
