@@ -28,7 +28,8 @@ from hedis.measures import importing as code_lists
 from hedis.measures import loading as measure_loading
 from hedis.members import panels
 from hedis.members.models import ContactPreference, Contract, Member, Provider
-from predictions import effects
+from predictions import effects, monitoring
+from predictions.models import ModelVersion
 
 AS_OF = date(2026, 9, 30)
 BY = "load_demo"
@@ -141,6 +142,8 @@ def foresee(*, as_of: date, say: Callable[[str], None]) -> dict[str, str]:
     made = modelling.train_models(as_of=as_of, say=say)
     run = modelling.score_year(year=as_of.year, by=BY)
     say(f"Scored {run.scored:,} gaps of {run.year}." if run else "No model is in use: nothing was scored.")
+    for model in ModelVersion.objects.watched():
+        monitoring.check(model, by=BY)
     say("Planning outreach …")
     acting.act(as_of=as_of, say=say, by=BY)
     return {one.measure: one.said for one in made}
