@@ -387,6 +387,7 @@ BENCHES: dict[str, str] = {
     "stars": "hedis.stars.bench.stars",
     "measures": "hedis.demo.bench.measures",
     "predictions": "hedis.demo.predicting_bench.predictions",
+    "optimiser": "interventions.bench.optimiser",
 }
 
 # --- Log: no PHI ever; member ids appear nowhere but in the ledger --------------------------------------------------
