@@ -318,6 +318,13 @@ ADMIN_PAGES: list[tuple[str, str, str]] = [
         "outlook_contract",
     ),
     ("equity/", "interventions.equity_page.equity", "equity"),
+    ("money/", "interventions.money_page.money_list", "money"),
+    (
+        "money/<contract_number:number>/<star_year:year>/",
+        "interventions.money_page.money_contract",
+        "money_contract",
+    ),
+    ("money/counties/upload/", "interventions.county_admin.upload", "counties_upload"),
 ]
 
 # Sections of links: label, page, permission that shows it.
@@ -339,6 +346,8 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
         [
             ("Outlook", "admin:outlook", "gaps.view_measurecount"),
             ("Equity", "admin:equity", "gaps.view_measurecount"),
+            ("Money", "admin:money", "interventions.view_countyfigures"),
+            ("Counties", "admin:interventions_countyfigures_changelist", "interventions.view_countyfigures"),
             ("Measure rates", "admin:measure_rates", "gaps.view_measurecount"),
             ("Star ratings", "admin:star_ratings", "stars.view_publishedcontract"),
             ("Measures", "admin:measures_measure_changelist", "measures.view_measure"),

@@ -19,6 +19,7 @@ from hedis.gaps import queueing
 from hedis.lib.modeladmin import LabelSearch, PlanModelAdmin, ReadOnlyAdmin
 from hedis.lib.templatetags import portfolio
 from interventions import campaign_page, campaigning, filters, forms, intervention_page, labels
+from interventions import county_admin as county_admin
 from interventions import plan_admin as plan_admin
 from interventions.models import Campaign, Disposition, Intervention, InterventionQuerySet
 from interventions.workflow import Unusable, WorkflowError

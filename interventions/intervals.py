@@ -16,8 +16,10 @@ class Interval:
     high: float
 
 
-def wilson(count: int, total: int, level: float = LEVEL) -> Interval:
+def wilson(count: float, total: float, level: float = LEVEL) -> Interval:
     """A share with Wilson's score interval (Wilson 1927), which stays within 0 to 1 and holds at small counts.
+
+    Counts may be broken: as many as clustered ones are worth.
 
     Raises ValueError for an empty total, a count outside it or a level that is not between 0 and 1.
     """

@@ -2,6 +2,7 @@
 
 from interventions.campaign_models import LARGEST_HOLDOUT, Campaign, CampaignQuerySet, CampaignTransition
 from interventions.decision_models import Objective, Plan, PlanItem
+from interventions.money_models import CountyFigures, CountyFiguresQuerySet
 from interventions.outreach_models import (
     Attempt,
     AttemptQuerySet,
@@ -22,6 +23,8 @@ __all__ = [
     "CampaignState",
     "CampaignTransition",
     "Channel",
+    "CountyFigures",
+    "CountyFiguresQuerySet",
     "Disposition",
     "Intervention",
     "InterventionGap",

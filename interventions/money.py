@@ -4,10 +4,11 @@ Per member and month a county pays min(bid, benchmark) + rebate share · (benchm
 rating moves the benchmark (bonus from four stars on) and the rebate share. Sources and a worked example: docs/money.md.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -37,7 +38,10 @@ class ImpossibleInput(ValueError):
 
 @dataclass(frozen=True)
 class PaymentRules:
-    """The rules of a payment year. Shares are of 1; bonuses are percentage points of fee-for-service cost."""
+    """The rules of a payment year. Shares are of 1; bonuses are percentage points of fee-for-service cost.
+
+    `discount_rate` is no law but this house's starting value, of 1 a year; `discount_reason` says so for people.
+    """
 
     rebate: tuple[tuple[Decimal, Decimal], ...]
     bonus: Decimal
@@ -45,6 +49,8 @@ class PaymentRules:
     double_county_factor: Decimal
     unrated: Mapping[Unrated, tuple[Decimal, Decimal]]
     years_to_payment: int
+    discount_rate: Decimal
+    discount_reason: str
 
     def rebate_share(self, rating: Rated) -> Decimal:
         """The share of benchmark less bid that the plan keeps."""
@@ -82,6 +88,8 @@ def rules_of(table: Mapping[str, Any]) -> PaymentRules:
             for kind in Unrated
         },
         years_to_payment=table["star_years_after_measurement"] + table["payment_years_after_star_year"],
+        discount_rate=Decimal(table["discount_rate"]),
+        discount_reason=table["discount_reason"],
     )
 
 
@@ -127,7 +135,7 @@ class County:
         name = cells.get("name") or "county without a name"
         amounts = {field: number(name, field, cells.get(field, "")) for field in AMOUNTS}
         if cells.get("double_county", "") not in ("Y", "N"):
-            raise ImpossibleInput(f"{name}, double_county: {cells.get('double_county')!r} is neither Y nor N")
+            raise ImpossibleInput(f"{name}, double_county: neither Y nor N")
         cap = number(name, "cap", cells["cap"]) if cells.get("cap") else None
         return cls(name, **amounts, double_county=cells["double_county"] == "Y", cap=cap)
 
@@ -137,15 +145,15 @@ class County:
         return raised if self.cap is None else min(raised, self.cap)
 
 
+NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,10})?", re.ASCII)
 AMOUNTS = ("base", "fee_for_service", "bid", "member_months", "risk_score")
 
 
 def number(name: str, field: str, text: str) -> Decimal:
-    """A cell as an amount. Raises ImpossibleInput."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise ImpossibleInput(f"{name}, {field}: {text!r} is not a number") from None
+    """A cell as an amount. What is none is not quoted: a wrong file may hold anything. Raises ImpossibleInput."""
+    if not NUMBER.fullmatch(text):
+        raise ImpossibleInput(f"{name}, {field}: not a plain number such as 1050.25")
+    return Decimal(text)
 
 
 @dataclass(frozen=True)
@@ -238,6 +246,12 @@ def expected_value(counties: Sequence[County], chances: Mapping[Decimal, float],
 def payment_year(measurement_year: int, rules: PaymentRules) -> int:
     """The year in which the care of a measurement year pays."""
     return measurement_year + rules.years_to_payment
+
+
+def paying(measurement_year: int) -> tuple[int, PaymentRules]:
+    """The year in which the care of a measurement year pays, and its rules. Raises LookupError before the first."""
+    year = payment_year(measurement_year, payment_rules(measurement_year))
+    return year, payment_rules(year)
 
 
 def present_value(amount: Decimal, rate: Decimal, years: int) -> Decimal:

@@ -79,7 +79,10 @@ def return_on(cost: float, with_plan: Floats, baseline: Floats) -> Return:
 
 @dataclass(frozen=True)
 class Arms:
-    """One channel's members at random: treated and held out, how many of each closed, and the cost of treating all."""
+    """One channel's gaps, their members at random: treated and held out, how many of each closed, the cost of treating.
+
+    `clustering`: how many gaps of the same members say as much as one gap of another member, 1 where they say the same.
+    """
 
     channel: str
     treated: int
@@ -87,6 +90,7 @@ class Arms:
     held_out: int
     held_out_closed: int
     cost: float
+    clustering: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,9 @@ def channel_return(arms: Arms, level: float = LEVEL) -> ChannelReturn:
         raise NoReturn(f"{arms.channel}: cost {arms.cost} is below 0 or no number")
     try:
         effect = difference(
-            wilson(arms.treated_closed, arms.treated, level), wilson(arms.held_out_closed, arms.held_out, level)
-        )  # fmt: skip
+            share(arms.treated_closed, arms.treated, arms.clustering, level),
+            share(arms.held_out_closed, arms.held_out, arms.clustering, level),
+        )
     except ValueError as error:
         raise NoReturn(f"{arms.channel}: {error}") from error
     ends = (effect.value, effect.low, effect.high)
@@ -125,6 +130,13 @@ def channel_return(arms: Arms, level: float = LEVEL) -> ChannelReturn:
         arms.channel, effect, Interval(*(arms.treated * end for end in ends)), value,
         low=least, high=most if value is not None else None,
     )  # fmt: skip
+
+
+def share(closed: int, gaps: int, clustering: float, level: float) -> Interval:
+    """A share closed with the interval of as many gaps as it is worth (effective sample size)."""
+    if not clustering >= 1:
+        raise ValueError(f"clustering {clustering} is below 1")
+    return wilson(closed / clustering, gaps / clustering, level)
 
 
 def per_closure(cost: float, closures: float) -> float | None:

@@ -61,6 +61,9 @@ WORK_INTERVENTIONS = (
 SEE_CAMPAIGNS = ("interventions.view_campaign", "interventions.view_campaigntransition", "interventions.view_plan")
 # Making campaigns, filling, starting and ending them; approving is another's (`add_campaigntransition`).
 RUN_CAMPAIGNS = (*SEE_CAMPAIGNS, "interventions.add_campaign", "interventions.change_campaign")
+# Bids are the plan's secret: who sees rates does not therefore see what the plan is paid.
+SEE_MONEY = ("interventions.view_countyfigures",)
+ENTER_MONEY = (*SEE_MONEY, "interventions.add_countyfigures")
 SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun", *SEE_STARS)
 SEE_MODELS = (
     "predictions.view_modelversion",
@@ -109,7 +112,7 @@ TEAM_LEAD = Role(
 QUALITY_DIRECTOR = Role(
     "quality_director",
     "Quality director",
-    "Reads rates, gaps and ratings of the whole plan, has its gaps scored, and approves campaigns.",
+    "Reads rates, gaps and ratings of the whole plan and what they are worth, has its gaps scored, approves campaigns.",
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
@@ -117,6 +120,7 @@ QUALITY_DIRECTOR = Role(
         *SEE_IMPORTS,
         *SEE_INTERVENTIONS,
         *SEE_CAMPAIGNS,
+        *ENTER_MONEY,
         WHOLE_PLAN,
         "predictions.add_scoringrun",
         "interventions.change_campaign",
@@ -126,7 +130,7 @@ QUALITY_DIRECTOR = Role(
 ANALYST = Role(
     "analyst",
     "Analyst",
-    "Imports files and code lists, finds gaps, enters Star scores and works with the API over the whole plan.",
+    "Imports files and code lists, finds gaps, enters scores and payments, works with the API over the whole plan.",
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
@@ -134,6 +138,7 @@ ANALYST = Role(
         *SEE_IMPORTS,
         *SEE_INTERVENTIONS,
         *RUN_CAMPAIGNS,
+        *ENTER_MONEY,
         WHOLE_PLAN,
         "interventions.add_intervention",
         "evidence.add_importbatch",
@@ -157,8 +162,8 @@ AUDITOR = Role(
     "auditor",
     "Auditor",
     "Reads the ledger and everything it speaks of; changes nothing.",
-    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_MODELS, *SEE_IMPORTS, *SEE_INTERVENTIONS, *SEE_CAMPAIGNS, WHOLE_PLAN,
-     "audit.view_event", "audit.view_subject", "accounts.view_user", "auditlog.view_logentry"),
+    (*LOOK_AT_MEMBERS, *SEE_RATES, *SEE_MODELS, *SEE_IMPORTS, *SEE_INTERVENTIONS, *SEE_CAMPAIGNS, *SEE_MONEY,
+     WHOLE_PLAN, "audit.view_event", "audit.view_subject", "accounts.view_user", "auditlog.view_logentry"),
 )  # fmt: skip
 ADMINISTRATOR = Role(
     "administrator",
@@ -180,6 +185,7 @@ SERVICE = Role(
         *SCORE_GAPS,
         *WORK_INTERVENTIONS,
         *RUN_CAMPAIGNS,
+        *SEE_MONEY,
         WHOLE_PLAN,
         "gaps.change_gap",
         "predictions.add_scoringrun",

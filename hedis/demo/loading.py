@@ -18,7 +18,7 @@ from django.db import transaction
 
 from hedis.accounts import people, roles
 from hedis.accounts.models import User
-from hedis.demo import acting, modelling, starring
+from hedis.demo import acting, modelling, paying, starring
 from hedis.demo.plan import write_plan
 from hedis.evidence import importing
 from hedis.gaps import finding, workflow
@@ -119,6 +119,7 @@ def load(
     do_some_work(as_of.year)
     say("Rating the contracts …")
     starring.rate_plan(as_of=as_of, seed=seed, by=BY)
+    paying.enter_counties(payment_year=as_of.year + 1, by=BY)
     learnt = foresee(as_of=as_of, say=say) if models is Models.NOW else {}
     if models is Models.LATER:
         jobs.defer(MODELS_TASK, once=MODELS_TASK, as_of=as_of.isoformat())

@@ -35,6 +35,15 @@ def percent(value: float | None) -> str:
     return DASH if value is None else f"{value:.1f} %"
 
 
+@register.filter
+def dollars(amount: Any) -> str:
+    """Whole dollars, the sign before the currency."""
+    if amount is None:
+        return DASH
+    whole = round(amount)
+    return f"-${-whole:,}" if whole < 0 else f"${whole:,}"
+
+
 def urgency(days: int) -> str:
     """The tone of a deadline so many days ahead."""
     if days <= URGENT_DAYS:

@@ -7,11 +7,11 @@ bound from. docs/optimiser.md describes the files.
 
 From the plan's own data: `--contract H1234 --year Y --budget N [--objective stars|weighted_stars|dollars]
 [--confidence Z] [--capacity phone=500 …] [--counties FILE] [--json]`. Stores the plan; the same answer with its id.
+For dollars without a file the stored counties are taken (`import_counties`).
 
 Exit 1 where a file or the data cannot be planned from, 2 for a wrong call.
 """
 
-import csv
 import time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -25,11 +25,11 @@ from hedis.lib.commands import Command as BaseCommand
 from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import Contract
 from hedis.stars import years
-from interventions import certificate, deciding, projection, reasons
+from interventions import certificate, counties, county_file, deciding, projection, reasons
 from interventions.answering import answer_of
 from interventions.candidates import PARQUET, Candidates, read_candidates
 from interventions.deciding import Wish
-from interventions.money import County, ImpossibleInput
+from interventions.money import County
 from interventions.optimiser import Plan, optimise
 from interventions.problem import OBJECTIVES, ProblemError, read_problem
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         data.add_argument("--objective", choices=OBJECTIVES, help="default: weighted_stars")
         data.add_argument("--confidence", type=float, metavar="Z", help="deviations kept above each cut (default 0)")
         data.add_argument("--capacity", nargs="+", metavar="CHANNEL=N", help="contacts there are, as in phone=500")
-        data.add_argument("--counties", type=Path, metavar="FILE", help="what ratings are worth (docs/money.md), .csv")
+        data.add_argument("--counties", type=Path, metavar="FILE", help="what ratings are worth, .csv; else as stored")
 
     def run(self, **options: Any) -> dict[str, Any]:
         begun = time.monotonic()
@@ -107,11 +107,9 @@ def from_data(options: dict[str, Any]) -> dict[str, Any]:
     if contract is None:
         raise WrongUse(f"{options['contract']} is no contract of this plan")
     objective = options["objective"] or "weighted_stars"
-    if (objective == "dollars") != bool(options["counties"]):
-        raise WrongUse("--counties FILE goes with --objective dollars, and is needed there.")
     wish = Wish(
         dollars(options["budget"]), objective, options["confidence"] or 0.0, capacities(options["capacity"] or []),
-        counties(options["counties"]) if options["counties"] else (),
+        paid_counties(contract, options["year"], objective, options["counties"]),
     )  # fmt: skip
     try:
         plan = deciding.decide(
@@ -148,22 +146,29 @@ def capacities(given: list[str]) -> dict[str, float]:
     return found
 
 
-def counties(file: Path) -> tuple[County, ...]:
+def paid_counties(contract: Contract, year: int, objective: str, file: Path | None) -> tuple[County, ...]:
+    """What turns ratings into dollars: the file's counties, or without a file those stored."""
+    if objective != "dollars":
+        if file:
+            raise WrongUse("--counties FILE goes with --objective dollars.")
+        return ()
+    found = of_file(file) if file else counties.stored(contract, year)
+    if not found:
+        raise WrongUse(
+            f"--objective dollars: no counties of {contract.number} are stored for {year}. Give --counties FILE, or "
+            "store them first (manage.py import_counties)."
+        )
+    return found
+
+
+def of_file(file: Path) -> tuple[County, ...]:
     """The counties of a CSV file, each row checked."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            rows = list(csv.DictReader(text))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{file}: cannot be read: {error}", file=str(file)) from error
-    found = []
-    for number, row in enumerate(rows, start=2):
-        try:
-            found.append(County.from_text(row))
-        except ImpossibleInput as error:
-            raise Refused(f"{file.name}, row {number}: {error}", file=file.name, row=number) from error
-    if not found:
-        raise Refused(f"{file.name}: names no county", file=file.name)
-    return tuple(found)
+        return tuple(county_file.read(file.read_bytes(), file.name))
+    except OSError as error:
+        raise Refused(f"{file}: cannot be read: {error.strerror}", file=str(file)) from error
+    except county_file.UnusableFile as error:
+        raise Refused(str(error), file=file.name, errors=error.errors) from error
 
 
 def output_of(options: dict[str, Any]) -> Path:
