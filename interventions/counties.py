@@ -11,14 +11,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from audit import ledger
 from audit.models import Event
 from hedis.members.models import Contract
-from interventions.county_file import check_name
+from interventions.county_file import check_name, check_places
 from interventions.models import CountyFigures
 from interventions.money import AMOUNTS, County, ImpossibleInput, PaymentRules, paying, payment_rules
 from interventions.simulating import Worth
@@ -165,23 +164,11 @@ def check(rows: Sequence[County], payment_year: int, source: str) -> None:
     if times > 1:
         raise UnusableFigures("name", f"{name} stands there {times} times")
     for one in rows:
-        check_county(one)
-
-
-def check_county(county: County) -> None:
-    """Raises UnusableFigures for a name or an amount with more digits than are kept: nothing is rounded unsaid."""
-    try:
-        check_name(county.name)
-    except ImpossibleInput as error:
-        raise UnusableFigures("name", str(error).removeprefix("name: ")) from error
-    for field in (*AMOUNTS, "cap"):
-        amount: Decimal | None = getattr(county, field)
-        if amount is None:
-            continue
         try:
-            CountyFigures._meta.get_field(field).run_validators(amount.normalize())  # type: ignore[union-attr]
-        except ValidationError as error:
-            raise UnusableFigures(field, f"{county.name}: {' '.join(error.messages)}") from error
+            check_name(one.name)
+            check_places(one)
+        except ImpossibleInput as error:
+            raise UnusableFigures("county", str(error)) from error
 
 
 # --- reading

@@ -44,7 +44,7 @@ class CountyForm(forms.ModelForm):
             except ImpossibleInput as refusal:
                 self.add_error(None, str(refusal))
             except counties.UnusableFigures as refusal:
-                self.add_error(refusal.field, refusal.reason)
+                self.add_error(refusal.field if refusal.field in self.fields else None, refusal.reason)
         return cleaned
 
     def _post_clean(self) -> None:
@@ -60,19 +60,31 @@ class UploadForm(forms.Form):
     file = forms.FileField(label="File", widget=forms.FileInput(attrs={"accept": ".csv"}))
 
 
+class StandingFilter(admin.SimpleListFilter):
+    """Figures that count, or those superseded or withdrawn."""
+
+    title, parameter_name = "counts", "standing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Stands"), ("no", "Past")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        stands = {"yes": True, "no": False}.get(self.value() or "")
+        return queryset if stands is None else queryset.filter(superseded_at__isnull=stands)
+
+
 @admin.register(CountyFigures)
 class CountyFiguresAdmin(ReadOnlyAdmin):
     """Figures are added; a correction supersedes, and nothing is changed or deleted."""
 
     form = CountyForm
     list_title = "Counties"
-    list_display = ("name", "contract", "payment_year", "base_cell", "cost_cell", "bid_cell", "months_cell",
-                    "risk_cell", "double_county", "cap_cell", "source", "entered_cell", "stands_cell")  # fmt: skip
-    list_filter = (("contract", admin.RelatedOnlyFieldListFilter), "payment_year",
-                   ("superseded_at", admin.EmptyFieldListFilter))  # fmt: skip
+    list_display = ("name_cell", "payment_year", "base_cell", "cost_cell", "bid_cell", "months_cell", "risk_cell",
+                    "source_cell", "stands_cell")  # fmt: skip
+    list_filter = (("contract", admin.RelatedOnlyFieldListFilter), "payment_year", StandingFilter)
     list_select_related = ("contract",)
     search_fields = ("name", "source")
-    sortable_by = ("name", "payment_year")
+    sortable_by = ("name_cell", "payment_year")
     actions = ("withdraw_chosen",)
     change_list_template = "admin/money/counties.html"
 
@@ -89,9 +101,15 @@ class CountyFiguresAdmin(ReadOnlyAdmin):
 
     # --- columns
 
+    @admin.display(description="county", ordering="name")
+    def name_cell(self, row: CountyFigures) -> SafeString:
+        chip = portfolio.chip("double bonus", "info") if row.double_county else ""
+        return format_html('{} {}<span class="sub">{}</span>', row.name, chip, row.contract.number)
+
     @admin.display(description="base")
-    def base_cell(self, row: CountyFigures) -> str:
-        return f"${row.base:,.2f}"
+    def base_cell(self, row: CountyFigures) -> SafeString:
+        cap = "" if row.cap is None else f"cap ${row.cap:,.2f}"
+        return format_html('${}<span class="sub">{}</span>', f"{row.base:,.2f}", cap)
 
     @admin.display(description="fee for service")
     def cost_cell(self, row: CountyFigures) -> str:
@@ -109,13 +127,9 @@ class CountyFiguresAdmin(ReadOnlyAdmin):
     def risk_cell(self, row: CountyFigures) -> str:
         return f"{row.risk_score.normalize():f}"
 
-    @admin.display(description="cap")
-    def cap_cell(self, row: CountyFigures) -> str:
-        return portfolio.DASH if row.cap is None else f"${row.cap:,.2f}"
-
-    @admin.display(description="entered")
-    def entered_cell(self, row: CountyFigures) -> SafeString:
-        return format_html('<span class="nowrap">{}</span> <span class="sub">{}</span>', f"{row.entered_at:%Y-%m-%d}",
+    @admin.display(description="source")
+    def source_cell(self, row: CountyFigures) -> SafeString:
+        return format_html('{}<span class="sub">entered {} by {}</span>', row.source, f"{row.entered_at:%Y-%m-%d}",
                            row.entered_by)  # fmt: skip
 
     @admin.display(description="counts")

@@ -5,12 +5,15 @@ Pure. The same file for `import_counties`, `plan_interventions --counties` and t
 
 import csv
 from collections.abc import Iterator
+from decimal import Decimal
 
 from interventions.money import AMOUNTS, County, ImpossibleInput
 
 COLUMNS = ("name", *AMOUNTS, "double_county")
 OPTIONAL = ("cap",)
 LONGEST_NAME = 100
+# Digits after the point that are kept of each amount.
+PLACES = {"base": 4, "fee_for_service": 4, "bid": 4, "member_months": 2, "risk_score": 6, "cap": 4}
 MOST_ERRORS = 100
 
 
@@ -71,10 +74,20 @@ def county(row: dict[str, str]) -> County:
         raise ImpossibleInput("more cells than columns")
     cells = {name: text.strip() for name, text in row.items()}
     check_name(cells["name"])
-    return County.from_text(cells)
+    found = County.from_text(cells)
+    check_places(found)
+    return found
 
 
 def check_name(name: str) -> None:
     """Raises ImpossibleInput for a name that is none or no line of text."""
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise ImpossibleInput(f"name: not 1 to {LONGEST_NAME} printable characters")
+
+
+def check_places(county: County) -> None:
+    """Raises ImpossibleInput for an amount with more digits than are kept: nothing is rounded unsaid."""
+    for field, places in PLACES.items():
+        amount: Decimal | None = getattr(county, field)
+        if amount is not None and amount != round(amount, places):
+            raise ImpossibleInput(f"{county.name}, {field}: more than {places} digits after the point")

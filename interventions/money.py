@@ -20,6 +20,7 @@ HUNDRED = Decimal(100)
 # Beyond this a risk score or a monthly amount is a slip of the pen, such as dollars for thousands.
 HIGHEST_RISK_SCORE = Decimal(10)
 HIGHEST_MONTHLY = Decimal(20_000)
+HIGHEST_MONTHS = Decimal(10) ** 9
 
 
 class Unrated(StrEnum):
@@ -116,8 +117,10 @@ class County:
         for field in ("base", "fee_for_service", "bid"):
             self.check(field, HIGHEST_MONTHLY)
         self.check("risk_score", HIGHEST_RISK_SCORE)
-        if not self.member_months.is_finite() or self.member_months < 0:
-            raise ImpossibleInput(f"{self.name}, member_months: {self.member_months} is below 0 or no number")
+        if not self.member_months.is_finite() or not 0 <= self.member_months <= HIGHEST_MONTHS:
+            raise ImpossibleInput(
+                f"{self.name}, member_months: {self.member_months} is not within 0 to {HIGHEST_MONTHS}"
+            )
         if self.cap is not None:
             self.check("cap", HIGHEST_MONTHLY)
             if self.cap < self.base:

@@ -75,13 +75,20 @@ class MoneyRow(serializers.Serializer[Any]):
     missing = serializers.CharField(allow_blank=True, help_text="Why figures are missing.")
 
 
+class MoneyFilters(PortfolioFilters):
+    """Narrow the contracts."""
+
+    class Meta(PortfolioFilters.Meta):
+        model = CountyFigures  # type: ignore[assignment]
+
+
 @extend_schema_view(list=extend_schema(summary="What each rating of a contract is worth"))
 class PortfolioMoney(Figures):
     """Contracts of a measurement year in dollars: each rating, each half star, the expected payment."""
 
     queryset = CountyFigures.objects.all()  # type: ignore[assignment]
     row_class = MoneyRow
-    filterset_class = PortfolioFilters
+    filterset_class = MoneyFilters
 
     def rows_of(self, asked: dict[str, Any]) -> Sequence[Any]:
         """The contracts; only those of the page are projected."""

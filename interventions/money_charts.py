@@ -28,9 +28,9 @@ def gains_chart(gains: Sequence[Move], today: Decimal | None, expected: Decimal 
     lines = [] if expected is None else [up(expected, highest)]
     return format_html(
         '<svg class="bar reasons-chart" role="img" width="{w}" height="{h}" viewBox="0 0 {w} {h}" fill="currentColor">'
-        "<title>Payment a year above {first:.1f} stars</title><desc>{words}</desc>{columns}"
+        "<title>Payment a year above {first} stars</title><desc>{words}</desc>{columns}"
         '<path d="M0 {base}H{w}" stroke="currentColor" opacity=".4"/>{frames}{names}{line}</svg>',
-        w=width, h=base + FOOT, base=base, first=gains[0].before, words=in_words(gains, expected),
+        w=width, h=base + FOOT, base=base, first=f"{gains[0].before:.1f}", words=in_words(gains, expected),
         columns=SafeString("".join(columns)),
         frames=format_html_join(
             "", '<rect x="{}" y="{}" width="40" height="18" rx="4" fill="none" stroke="currentColor"/>',

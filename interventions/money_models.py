@@ -7,12 +7,13 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from hedis.members.models import Contract
+from interventions.county_file import LONGEST_NAME, PLACES
 from interventions.money import HIGHEST_MONTHLY, HIGHEST_RISK_SCORE, County
 
 
 def monthly(name: str, **options: object) -> models.DecimalField:
     """Dollars per member and month at risk score 1."""
-    return models.DecimalField(name, max_digits=9, decimal_places=4, **options)  # type: ignore[arg-type]
+    return models.DecimalField(name, max_digits=9, decimal_places=PLACES["bid"], **options)  # type: ignore[arg-type]
 
 
 def possible(name: str) -> Q:
@@ -40,12 +41,16 @@ class CountyFigures(models.Model):
 
     contract = models.ForeignKey(Contract, on_delete=models.PROTECT, related_name="county_figures")
     payment_year = models.PositiveSmallIntegerField()
-    name = models.CharField("county", max_length=100)
+    name = models.CharField("county", max_length=LONGEST_NAME)
     base = monthly("base benchmark", help_text="Dollars a month without a quality bonus.")
     fee_for_service = monthly("fee-for-service cost", help_text="Dollars a month in original Medicare.")
     bid = monthly("bid", help_text="Dollars a month.")
-    member_months = models.DecimalField(max_digits=12, decimal_places=2, help_text="Of the payment year.")
-    risk_score = models.DecimalField(max_digits=8, decimal_places=6, help_text="Mean of the county's members.")
+    member_months = models.DecimalField(
+        max_digits=12, decimal_places=PLACES["member_months"], help_text="Of the payment year."
+    )
+    risk_score = models.DecimalField(
+        max_digits=8, decimal_places=PLACES["risk_score"], help_text="Mean of the county's members."
+    )
     double_county = models.BooleanField("double bonus", default=False, help_text="A qualifying county.")
     cap = monthly(
         "cap", null=True, blank=True, help_text="Amount before the Affordable Care Act; empty: it does not bind."

@@ -145,7 +145,7 @@ def county_lines(found: Money) -> Iterator[dict[str, Any]]:
 
 def counties_link(contract: Contract, found: Money) -> str:
     """The list of the figures that were used."""
-    told = {"contract__id__exact": contract.pk, "payment_year": found.figures.of_year, "superseded_at__isempty": 1}
+    told = {"contract__id__exact": contract.pk, "payment_year": found.figures.of_year, "standing": "yes"}
     return f"{reverse('admin:interventions_countyfigures_changelist')}?{urlencode(told)}"
 
 

@@ -80,7 +80,9 @@ class Money:
     @property
     def next_step(self) -> Step | None:
         """The first half star above today's rating that pays more; None where no better rating does, or without one."""
-        above = (one for one in self.steps if self.rating is not None and one.moved.before >= self.rating)
+        if self.rating is None:
+            return None
+        above = (one for lower, one in zip(SHOWN, self.steps, strict=False) if lower >= self.rating)
         return next((one for one in above if one.moved.change > 0), None)
 
     @property

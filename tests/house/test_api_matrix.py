@@ -98,6 +98,8 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/portfolio/summary/": Route("gaps.measurecount"),
     "api/v1/portfolio/gaps/": Route("gaps.measurecount"),
     "api/v1/equity/": Route("gaps.measurecount"),
+    "api/v1/portfolio/money/": Route("interventions.countyfigures"),
+    "api/v1/counties/": Route("interventions.countyfigures", methods=(*READING, "POST")),
     "api/v1/campaigns/": Route("interventions.campaign", methods=(*READING, "POST")),
     "api/v1/campaigns/{}/": Route("interventions.campaign", methods=(*READING, "PATCH")),
     "api/v1/campaigns/{}/approve/": Route("interventions.campaigntransition", methods=("POST", "OPTIONS")),

@@ -60,6 +60,7 @@ VERBS = [
     "predictions/exposures.py",
     "interventions/exposing.py",
     "interventions/deciding.py",
+    "interventions/counties.py",
     "predictions/effects.py",
 ]
 

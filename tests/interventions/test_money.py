@@ -131,7 +131,7 @@ def test_the_expected_value_weighs_each_rating() -> None:
         ("bid", "90000", "at most 20000"),
         ("fee_for_service", "Infinity", "not above 0"),
         ("risk_score", "11", "at most 10"),
-        ("member_months", "-12", "below 0"),
+        ("member_months", "-12", "not within 0"),
         ("cap", "1000", "below the base"),
     ],
 )
