@@ -71,10 +71,10 @@ class ArmSums:
         """
         share = self.closed / self.gaps
         independent = self.gaps * share * (1 - share)
-        if not independent or self.members < 2:
-            return max(self.gaps / self.members, 1.0)
+        if not independent:
+            return self.gaps / self.members
         squares = self.closed_squares - 2 * share * self.closed_by_gaps + share**2 * self.gap_squares
-        return max(squares * self.members / (self.members - 1) / independent, 1.0)
+        return max(squares / independent, 1.0)
 
 
 NOBODY = ArmSums()

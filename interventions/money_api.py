@@ -27,7 +27,7 @@ from interventions.valuing import Money, NoFigures, Step
 
 def money(**options: Any) -> serializers.DecimalField:
     """Dollars of a year to the cent; below 0 where a rating falls."""
-    return serializers.DecimalField(16, 2, **options)
+    return serializers.DecimalField(16, 2, coerce_to_string=False, **options)
 
 
 class RatingWorth(serializers.Serializer[Any]):

@@ -26,6 +26,7 @@ from interventions.money_charts import gains_chart
 from interventions.outlook_charts import percent
 from interventions.returns import break_even_chance
 from interventions.states import Channel
+from interventions.swinging import swings
 from interventions.valuing import SHOWN, Money, NoFigures, Step
 
 SEE_MONEY, SEE_PLANS = "interventions.view_countyfigures", "interventions.view_plan"
@@ -86,6 +87,7 @@ def money_contract(request: HttpRequest, number: str, year: int) -> HttpResponse
         "by_county": list(county_lines(found)),
         "plan": plan_line(found, contract, sees=request.user.has_perm(SEE_PLANS)),
         "believed": [believed_line(one) for one in channel_costs.believed()],
+        "swings": swings(found.figures.counties, found.next_step.moved, found.figures.rules) if found.next_step else [],
         "measured": [measured_line(one, sees=sees) for one in channel_costs.measured(contract, year)],
     }  # fmt: skip
     return TemplateResponse(request, "admin/money/contract.html", context)
@@ -222,6 +224,6 @@ def csv_rows(found: Money) -> Iterator[list[Any]]:
         for county, paid in zip(figures.counties, found.payments(star), strict=True):
             amounts: list[Decimal] = [cents(each) for each in (paid.for_bid, paid.rebate, paid.bonus, paid.total)]
             yield [
-                found.contract, found.year, as_of, figures.payment_year, figures.of_year, star, county.name,
+                found.contract, found.year, as_of, figures.payment_year, figures.of_year, f"{star:.1f}", county.name,
                 county.member_months, county.risk_score, county.bid, cents(paid.benchmark), *amounts, *odds,
             ]  # fmt: skip

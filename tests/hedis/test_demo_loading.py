@@ -18,6 +18,8 @@ from hedis.gaps.models import Gap, Work
 from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import Contract, Member
 from hedis.stars.models import Rating
+from interventions import counties
+from interventions.models import CountyFigures
 
 
 def load_demo(**options: Any) -> Any:
@@ -44,6 +46,11 @@ def test_one_command_gives_a_plan_people_can_work_in(own_data_dir: Path) -> None
     under_way = Gap.objects.assigned_to(ana).exclude(work_status__in=[Work.OPEN, Work.CLOSED_CLAIM, Work.EXCLUDED])
     assert under_way.exists()
     assert Rating.objects.filter(overall__isnull=False).count() == 6
+
+    # Each contract has counties, called invented, that stand in for the year the running one pays in.
+    for contract in Contract.objects.filter(number__in=loading.CONTRACTS):
+        assert counties.stored(contract, 2026)
+    assert set(CountyFigures.objects.values_list("source", flat=True)) == {"invented for the demo plan"}
 
     # The password opens the door, and only its owner can read the file it lies in.
     sign_ins = loading.stored_sign_ins()

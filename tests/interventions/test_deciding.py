@@ -23,6 +23,7 @@ from interventions.problem import ProblemError
 from predictions.models import ActionEffect, Arm, Exposure, ModelVersion, Origin, State
 from tests.factories import make_contract, make_measure
 from tests.hedis.star_plan import make_gaps
+from tests.interventions.counties_of_a_contract import keep
 from tests.predictions.scored import make_prediction
 
 pytestmark = pytest.mark.django_db
@@ -196,6 +197,18 @@ def test_the_command_takes_counties_and_names_the_row_that_cannot_be(contract: C
     with pytest.raises(Refused, match="row 3: Other, base"):
         call_command("plan_interventions", **wish, json=True, stdout=io.StringIO())
     assert Plan.objects.count() == 1
+
+
+def test_the_command_takes_the_stored_counties_where_no_file_is_given(contract: Contract) -> None:
+    wish = {"contract": "H1234", "year": 2026, "budget": "2000", "objective": "dollars"}
+    with pytest.raises(WrongUse, match=r"no counties of H1234 are stored for 2026. Give --counties FILE"):
+        call_command("plan_interventions", **wish, json=True)
+    keep(contract, payment_year=2027)
+    out = io.StringIO()
+    call_command("plan_interventions", **wish, json=True, stdout=out)
+    plan = Plan.objects.get(pk=json.loads(out.getvalue())["id"])
+    # The worked example's 7,995,000 from 3.5 to 4 stars.
+    assert 7_995_000.0 in {step["value"] for step in plan.problem["ratings"]}
 
 
 @pytest.mark.parametrize(

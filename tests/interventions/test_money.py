@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interventions import money, returns
+from interventions import money, returns, simulating, swinging
 from interventions.intervals import difference, wilson
 from interventions.money import County, ImpossibleInput, Unrated
+from interventions.rating_odds import Draws
 from interventions.returns import Arms, NoReturn
+from interventions.simulating import Worth
 
 D = Decimal
 RULES = money.payment_rules(2029)
@@ -105,6 +107,29 @@ def test_no_bonus_is_negative_and_no_better_rating_pays_less(county: County) -> 
     assert all(paid.bonus >= 0 and paid.rebate >= 0 for paid in payments)
     totals = [paid.total for paid in payments]
     assert totals == sorted(totals)
+
+
+def test_a_falling_rating_is_a_change_below_zero_and_no_bonus_ever_is() -> None:
+    found = money.move([PLAIN, DOUBLE], D("4.0"), D("3.5"), RULES)
+    assert (found.change, found.by_bonus, found.by_rebate_share) == (D("-7995000"), D("-7995000"), 0)
+    for star in HALF_STARS:
+        assert all(money.payment(county, star, RULES).bonus >= 0 for county in (PLAIN, DOUBLE))
+    # A simulated plan whose rating falls has a gain below zero, out of payments that hold no negative bonus.
+    worth = Worth((PLAIN, DOUBLE), RULES, D(1000), RULES.discount_rate)
+    fallen = simulating.returned_by(Draws(before=(D("4.0"),) * 2, after=(D("3.5"),) * 2), worth)
+    assert fallen.gain.value == pytest.approx(-6_346_688.77, abs=0.01)
+    assert (fallen.pays, fallen.net) == (0, pytest.approx(-6_347_688.77, abs=0.01))
+
+
+@given(
+    st.dictionaries(st.sampled_from(["COL", "BCS", "GSD"]), st.tuples(st.floats(0, 1e5), st.floats(0, 1e5)), min_size=1)
+)
+def test_what_closes_without_the_plan_is_never_counted_as_its_own(measures: dict[str, tuple[float, float]]) -> None:
+    baseline = {measure: anyway for measure, (anyway, _) in measures.items()}
+    with_plan = {measure: anyway + more for measure, (anyway, more) in measures.items()}
+    added = returns.incremental(with_plan, baseline)
+    assert all(0 <= added[measure] <= more + 1e-6 for measure, (_, more) in measures.items())
+    assert set(returns.incremental(baseline, baseline).values()) == {0.0}
 
 
 @given(counties, st.sampled_from(HALF_STARS), st.sampled_from(HALF_STARS))
@@ -243,6 +268,16 @@ def test_a_hold_out_that_is_none_is_refused_with_the_channel(arms: Arms) -> None
         returns.channel_return(arms)
 
 
+def test_gaps_of_the_same_members_say_less_than_as_many_of_others() -> None:
+    alone = returns.channel_return(Arms("phone", 400, 200, 400, 120, 4000))
+    alike = returns.channel_return(Arms("phone", 400, 200, 400, 120, 4000, clustering=2.0))
+    halved = returns.channel_return(Arms("phone", 200, 100, 200, 60, 4000))
+    assert (alike.effect.low, alike.effect.high) == (halved.effect.low, halved.effect.high)
+    assert alike.effect.low < alone.effect.low and alike.closures.value == alone.closures.value == pytest.approx(80)
+    with pytest.raises(NoReturn, match=r"phone: clustering 0\.5"):
+        returns.channel_return(Arms("phone", 4, 2, 4, 1, 4, clustering=0.5))
+
+
 def test_break_even_as_a_chance_and_as_a_share_of_the_effect() -> None:
     assert returns.break_even_chance(400_000, 8_000_000) == 0.05
     assert returns.break_even_chance(9, 8) is None
@@ -262,3 +297,21 @@ def test_the_widest_swing_comes_first() -> None:
     assert [(swing.name, swing.at_low, swing.at_high) for swing in found] == [("chance", 1.6, 7.2), ("worth", 3.5, 4.5)]
     with pytest.raises(NoReturn, match="cost"):
         returns.sensitivity(lambda given: 0.0, {}, {"cost": (1, 2)})
+
+
+def test_a_step_swings_with_the_figures_behind_it_the_widest_first() -> None:
+    # 3 to 3.5 at Adams: 0.15 · (1,050 - bid) · 132,000, in three years at 8 %.
+    found = {one.name: one for one in swinging.swings([PLAIN], money.move([PLAIN], D("3.0"), D("3.5"), RULES), RULES)}
+    bid = next(iter(found.values()))
+    assert (bid.name, bid.low, bid.high) == ("Bid", "-2 %", "+2 %")
+    assert bid.at_low == pytest.approx(0.15 * (1050 - 882) * 132_000 / 1.08**3)
+    assert bid.at_high == pytest.approx(0.15 * (1050 - 918) * 132_000 / 1.08**3)
+    assert found["Member months"].at_high == pytest.approx(1.05 * 0.15 * 150 * 132_000 / 1.08**3)
+    assert found["Discount rate"].at_low == pytest.approx(2_970_000 / 1.05**3)
+    assert found["Fee-for-service cost"].at_low == found["Fee-for-service cost"].at_high, "no bonus below four stars"
+
+
+def test_a_figure_goes_no_further_than_it_can() -> None:
+    highest = replace(PLAIN, bid=D("19900"), risk_score=D("9.9"))
+    moved = money.move([highest], D("3.5"), D("4.0"), RULES)
+    assert len(swinging.swings([highest], moved, RULES)) == len(swinging.ranges())
