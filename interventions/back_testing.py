@@ -3,8 +3,8 @@
 What is judged is the method as it stands today: chances of members count where predictions of that year were made then.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from interventions.blending import coverage, error_of, pinball
 from interventions.completing import Course, Trial
@@ -56,6 +56,9 @@ class Verdict:
         return len(self.past) >= FEWEST_YEARS
 
 
+NOT_TRIED = Verdict((), {}, None, None, None)
+
+
 def judged(standing: Standing, past: Past) -> Verdict:
     """The past years of a measure projected at the day its standing is of."""
     found = tuple(past_projections(standing, past))
@@ -66,7 +69,7 @@ def judged(standing: Standing, past: Past) -> Verdict:
         if (error := error_of(method, trials)) is not None
     }
     if not found:
-        return Verdict((), errors, None, None, None)
+        return replace(NOT_TRIED, errors=errors)
     actuals = [one.actual for one in found]
     return Verdict(
         found, errors,
@@ -74,6 +77,33 @@ def judged(standing: Standing, past: Past) -> Verdict:
         sum(one.loss for one in found) / len(found),
         coverage([(one.low, one.high) for one in found], actuals),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Together:
+    """All measures of a contract: how many past projections there were, and how many ended within their interval."""
+
+    years: tuple[int, ...]
+    projections: int
+    held: int
+    loss: float
+
+    @property
+    def enough(self) -> bool:
+        """Whether the years are enough to judge an interval by."""
+        return len(self.years) >= FEWEST_YEARS
+
+
+def together(verdicts: Iterable[Verdict]) -> Together | None:
+    """The measures' past projections counted together; None where there are none. One year's errors go together, so
+    many measures are not as many trials."""
+    every = [one for verdict in verdicts for one in verdict.past]
+    if not every:
+        return None
+    held = sum(one.low <= one.actual <= one.high for one in every)
+    return Together(
+        tuple(sorted({one.year for one in every})), len(every), held, sum(one.loss for one in every) / len(every)
+    )
 
 
 def past_projections(standing: Standing, past: Past) -> Iterator[PastProjection]:

@@ -27,7 +27,7 @@ NO_LAG = "No claim lag: all care becomes known in its own month."
 
 @dataclass(frozen=True)
 class Claims:
-    """A measure's closures by month: of past years to their end and of the running one; `without`: why there are none."""
+    """A measure's closures by month, of past years to their end and of this one; `without`: why there are none."""
 
     past: Sequence[ClaimYear] = ()
     current: ClaimYear | None = None
