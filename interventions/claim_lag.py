@@ -5,7 +5,7 @@ later, and so on (columns); NaN where that time has not come. Each member counts
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,11 +17,15 @@ MONTHS = 12
 
 @dataclass(frozen=True)
 class ClaimYear:
-    """One year of a measure's closures by service month and lag, with its denominator at the end."""
+    """One year of a measure's closures by service month and lag, with its denominator at the end.
+
+    `carried`: members met by care of before the year, which a look-back counts, by the month they became known in.
+    """
 
     year: int
     triangle: Floats
     denominator: int
+    carried: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         check_triangle(self.triangle)
@@ -31,19 +35,29 @@ class ClaimYear:
     @property
     def rate(self) -> float:
         """Share of the denominator that is known to be met."""
-        return min(float(np.nansum(self.triangle)) / self.denominator, 1.0)
+        return min(self.known / self.denominator, 1.0)
+
+    @property
+    def known(self) -> float:
+        """Members known to be met."""
+        return float(np.nansum(self.triangle) + self.carried.sum())
+
+    @property
+    def months(self) -> int:
+        """Service months that have begun to be known."""
+        return int(self.triangle.shape[0])
 
     def as_known_after(self, months: int) -> "ClaimYear":
         """The same year as it stood so many months in: what was received later is not known yet."""
         rows, lags = np.indices(self.triangle.shape)
         seen = np.where(rows + lags < months, self.triangle, np.nan)
-        return ClaimYear(self.year, seen[:months], self.denominator)
+        return ClaimYear(self.year, seen[:months], self.denominator, self.carried[:months])
 
 
 @dataclass(frozen=True)
 class LagForecast:
-    """`earned`: numerator members of the service months so far, once all their claims are in; `known` of them today;
-    `rate`: share of the denominator at year's end."""
+    """`earned`: numerator members of the service months so far and of before the year, once all their claims are in;
+    `known` of them today; `rate`: share of the denominator at year's end."""
 
     known: float
     earned: float
@@ -97,18 +111,17 @@ def earned_by_month(triangle: Floats, shares: Floats) -> Floats:
     return known / np.where(done > 0, done, 1.0)
 
 
-def seasons(finals: Sequence[Floats]) -> Floats:
-    """Share of a year's closures in each service month, averaged over past years that are complete."""
+def seasons(finals: Sequence[Floats], shares: Floats) -> Floats:
+    """Share of a year's closures in each service month, once all claims are in, averaged over past years."""
     if not finals:
         raise ValueError("no past year to learn the seasons from")
-    shares = []
+    parts = []
     for triangle in finals:
-        check_triangle(triangle)
-        months = np.nansum(triangle, axis=1)
+        months = earned_by_month(triangle, shares)
         if len(months) != MONTHS or not months.sum():
             raise ValueError("a past year has twelve service months and at least one closure")
-        shares.append(months / months.sum())
-    mean: Floats = np.mean(shares, axis=0)
+        parts.append(months / months.sum())
+    mean: Floats = np.mean(parts, axis=0)
     return mean
 
 
@@ -120,12 +133,14 @@ def by_claim_lag(current: ClaimYear, past: Sequence[ClaimYear]) -> LagForecast |
     if not past:
         return None
     finals = [year.triangle for year in past]
-    earned = earned_by_month(current.triangle, completion([*finals, current.triangle]))
-    share = float(seasons(finals)[: len(earned)].sum())
+    shares = completion([*finals, current.triangle])
+    earned = earned_by_month(current.triangle, shares)
+    share = float(seasons(finals, shares)[: len(earned)].sum())
     if share <= 0:
         return None
-    whole = float(earned.sum()) / share
-    return LagForecast(float(np.nansum(current.triangle)), float(earned.sum()), min(whole / current.denominator, 1.0))
+    carried = float(current.carried.sum())
+    whole = carried + float(earned.sum()) / share
+    return LagForecast(current.known, carried + float(earned.sum()), min(whole / current.denominator, 1.0))
 
 
 def lag_trials(past: Sequence[ClaimYear], months: int, method: str = "claim_lag") -> list[Trial]:

@@ -92,19 +92,21 @@ class Trial:
     actual: float
 
 
-def growth_after(course: Course, day: int) -> Growth | None:
+def growth_after(course: Course, day: int, until: int | None = None) -> Growth | None:
     """g = (final - rate)/(1 - rate) of a year after a day; None where the year has no reading by then.
 
-    A rate that fell, as reversible measures do, lost a share of those met: then it is -(rate - final)/rate.
+    A rate that fell, as reversible measures do, lost a share of those met: then it is -(rate - final)/rate. `until`:
+    a day before the end of the year to stop at.
     """
     found = course.on(day)
     if found is None:
         return None
     rate, denominator = found
-    end = course.final.rate
+    stopped = course.on(until) if until is not None else None
+    end, people = stopped or (course.final.rate, course.final.denominator)
     room = 1 - rate if end >= rate else rate
     share = (end - rate) / room if room else 0.0
-    return Growth(course.year, share, course.final.denominator / denominator)
+    return Growth(course.year, share, people / denominator)
 
 
 def by_curve(courses: Sequence[Course], day: int, rate: float) -> CurveForecast | None:

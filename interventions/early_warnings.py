@@ -1,4 +1,4 @@
-"""What a director should hear first: a star at risk, one within reach, contacts running out, data grown old. Pure.
+"""What a director should hear first: a star at risk or in reach, contacts running out, data unusual or old. Pure.
 
 The limits are rows of `reference/early_warnings.toml`.
 """
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
+from typing import Any
 
+from interventions import anomalies
+from interventions.anomalies import FILE
 from interventions.outlook import MeasureOutlook, Outlook
-
-FILE = Path(__file__).resolve().parent / "reference" / "early_warnings.toml"
 
 
 class Kind(StrEnum):
@@ -21,11 +21,14 @@ class Kind(StrEnum):
 
     AT_RISK = "star at risk"
     DEADLINE = "deadline"
+    ANOMALY = "anomaly"
     OLD_DATA = "old data"
     OPPORTUNITY = "opportunity"
 
 
-TONES = {Kind.AT_RISK: "bad", Kind.DEADLINE: "warn", Kind.OLD_DATA: "warn", Kind.OPPORTUNITY: "good"}
+TONES = {
+    Kind.AT_RISK: "bad", Kind.DEADLINE: "warn", Kind.ANOMALY: "warn", Kind.OLD_DATA: "warn", Kind.OPPORTUNITY: "good",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,12 @@ class EarlyWarning:
 @cache
 def limits() -> Limits:
     """The limits as data. Raises TypeError for one that is missing or not known."""
-    return Limits(**tomllib.loads(FILE.read_text(encoding="utf-8")))
+    told = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    return Limits(**{name: limit for name, limit in told.items() if name != anomalies.TABLE})
 
 
 def of_outlook(outlook: Outlook) -> list[EarlyWarning]:
-    """Stars at risk, the least safe first, and opportunities, the fewest closures first."""
+    """Stars at risk, the least safe first, anomalies, and opportunities, the fewest closures first."""
     risky = sorted((one for one in outlook.measures if at_risk(one)), key=lambda one: (one.keeps, one.id))
     near = sorted((one for one in outlook.measures if is_near(one)), key=lambda one: (one.closures or 0, one.id))
     return [
@@ -73,6 +77,7 @@ def of_outlook(outlook: Outlook) -> list[EarlyWarning]:
             )
             for one in risky
         ),
+        *(EarlyWarning(outlook.contract, Kind.ANOMALY, one.words, one.code) for one in outlook.anomalies),
         *(
             EarlyWarning(
                 outlook.contract, Kind.OPPORTUNITY,
@@ -109,6 +114,12 @@ def of_dates(due: Mapping[str, int], data_as_of: date, today: date) -> Iterator[
         yield EarlyWarning(contract, Kind.DEADLINE, words)
     if (days := (today - data_as_of).days) > limits().data_days:
         yield EarlyWarning("", Kind.OLD_DATA, f"the data are {days} days old, as of {data_as_of.isoformat()}")
+
+
+def of_deliveries(deliveries: Sequence[Mapping[str, Any]]) -> Iterator[EarlyWarning]:
+    """Sources of which a file seems to be missing, said once for the plan."""
+    for one in anomalies.of_deliveries(deliveries, anomalies.limits()):
+        yield EarlyWarning("", Kind.ANOMALY, one.words)
 
 
 def first_lines(warnings: Sequence[EarlyWarning]) -> tuple[list[EarlyWarning], int]:

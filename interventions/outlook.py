@@ -16,11 +16,14 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from hedis.engine import rating as engine
 from hedis.engine.rating_year import Measure
-from hedis.gaps.models import FindingRun, MeasureCount
+from hedis.gaps.models import FindingRun, MeasureCount, MeasureReading
 from hedis.members.models import Contract
 from hedis.stars import rating, years
 from hedis.stars.explaining import PART_NAMES, REASONS
 from hedis.stars.models import EnteredScore, Release
+from interventions.anomalies import Anomaly
+from interventions.back_testing import NOT_TRIED, Verdict
+from interventions.movements import unusual
 from interventions.projecting import Projection
 from interventions.projection import ContractProjection, NothingToProject, projected
 from predictions.models import ModelVersion, ScoringRun
@@ -28,7 +31,7 @@ from predictions.models import ModelVersion, ScoringRun
 # What the key does not name (a corrected contract name, reference files of a new release) is right after an hour.
 KEPT_SECONDS = 3600
 # Another shape of these figures takes another key.
-SHAPE = 1
+SHAPE = 2
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class MeasureOutlook:
     Rates are percent as CMS publishes them, `low` to `high` the 80 % interval of the year's end; counts are members.
     `odds`: chance of 1 to 5 stars. `closures`: members still to be met for `next_star`; None at five stars. `closable`:
     unmet members whom a contact can still close. `methods`: share of each forecast in the blend; `error`: what the
-    blend missed, in points.
+    blend missed, in points. `verdict`: how projections of past years did, in shares of 1.
     """
 
     id: str
@@ -65,6 +68,7 @@ class MeasureOutlook:
     methods: Mapping[str, float]
     error: float | None
     notes: tuple[str, ...]
+    verdict: Verdict = NOT_TRIED
 
     @property
     def unmet(self) -> int:
@@ -103,7 +107,7 @@ class Outlook:
 
     `independent`: the measures err apart; `shared`: all in the same direction. The truth lies between. Where there is
     no rating, `not_rated` says why, and stars, chances and expected stars are empty. `left_out`: measures without a
-    projection by code, with the reason.
+    projection by code, with the reason. `anomalies`: what moved unusually between the two newest finding runs.
     """
 
     contract: str
@@ -122,6 +126,7 @@ class Outlook:
     measures: tuple[MeasureOutlook, ...]
     fixed: tuple[FixedStar, ...]
     left_out: Mapping[str, str]
+    anomalies: tuple[Anomaly, ...] = ()
 
     @property
     def change(self) -> float | None:
@@ -153,14 +158,15 @@ def newest_year() -> int | None:
 def stamped(year: int) -> QuerySet[Contract]:
     """Contracts with counts of a year, each with what its projection hangs on. One query.
 
-    Newest finding run, newest scoring run and how far it is, models in force, newest entered score, newest release of
-    CMS's tables.
+    Newest finding run, newest reading of a past day, newest scoring run and how far it is, models in force, newest
+    entered score, newest release of CMS's tables.
     """
     newest = FindingRun.objects.filter(year=year).order_by("-id").values("id")[:1]
     counted = MeasureCount.objects.filter(run_id__in=newest, contract=OuterRef("pk"))
     scoring = ScoringRun.objects.order_by("-id")
     return Contract.objects.filter(Exists(counted)).annotate(
         finding_run=Subquery(FindingRun.objects.order_by("-id").values("id")[:1]),
+        reading=Subquery(MeasureReading.objects.order_by("-id").values("id")[:1]),
         scoring_run=Subquery(scoring.values("id")[:1]),
         scored=Subquery(scoring.values("scored")[:1]),
         models_in_force=ArraySubquery(ModelVersion.objects.deployed().order_by("id").values("id")),
@@ -171,9 +177,9 @@ def stamped(year: int) -> QuerySet[Contract]:
 
 def key_of(contract: Any, year: int) -> str:
     """The cache key of a stamped contract's outlook: it names the contract, the year, and all that it hangs on."""
-    hangs_on = [contract.finding_run, contract.scoring_run, contract.scored, *contract.models_in_force,
-                contract.entered_score, contract.release, contract.plan_type, contract.snp_kind,
-                contract.puerto_rico_only, contract.name]  # fmt: skip
+    hangs_on = [contract.finding_run, contract.reading, contract.scoring_run, contract.scored,
+                *contract.models_in_force, contract.entered_score, contract.release, contract.plan_type,
+                contract.snp_kind, contract.puerto_rico_only, contract.name]  # fmt: skip
     digest = hashlib.sha256(repr(hangs_on).encode()).hexdigest()[:32]
     return f"interventions.outlook.{SHAPE}:{contract.number}:{year}:{digest}"
 
@@ -221,7 +227,7 @@ def computed(contract: Contract, year: int) -> Outlook | Missing:
         dict(found.independent.chances), dict(found.shared.chances),
         found.independent.expected, found.shared.expected,
         tuple(measures_of(contract, found)),
-        tuple(fixed_of(found)), dict(found.left_out),
+        tuple(fixed_of(found)), dict(found.left_out), unusual(contract, year),
     )  # fmt: skip
 
 
@@ -238,6 +244,7 @@ def measures_of(contract: Contract, found: ContractProjection) -> Iterator[Measu
             published(one.rate_today, measure), published(one.rate, measure), low, high,
             one.star_today, one.odds, one.expected_stars, one.next_star, one.closures, one.closable,
             one.numerator, one.denominator, dict(one.blend.weights), points_of(one), one.notes,
+            found.verdicts.get(name, NOT_TRIED),
         )  # fmt: skip
 
 

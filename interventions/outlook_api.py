@@ -42,6 +42,21 @@ class Chance(serializers.Serializer[Any]):
     together = serializers.FloatField()
 
 
+class PastProjections(serializers.Serializer[Any]):
+    """How projections of past years did: each made at this time of its year, from the years before it alone."""
+
+    years = serializers.ListField(child=serializers.IntegerField(), help_text="The years it rests on.")
+    enough = serializers.BooleanField(help_text="Whether the years are enough to judge an interval by.")
+    by_method = serializers.DictField(
+        child=serializers.FloatField(),
+        source="errors",
+        help_text="Root mean squared error of each method, as a share of 1.",
+    )
+    error = serializers.FloatField(allow_null=True, help_text="Of the blend.")
+    loss = serializers.FloatField(allow_null=True, help_text="Mean pinball loss of the 10 % and 90 % quantiles.")
+    covered = serializers.FloatField(allow_null=True, help_text="Share of the years that ended within the interval.")
+
+
 class MeasureProjection(serializers.Serializer[Any]):
     """A measure today and at year's end. Rates are percent as CMS publishes them."""
 
@@ -63,6 +78,7 @@ class MeasureProjection(serializers.Serializer[Any]):
     closable = serializers.IntegerField(help_text="Members a contact can still close.")
     methods = serializers.DictField(child=serializers.FloatField(), help_text="Share of each forecast in the blend.")
     notes = serializers.ListField(child=serializers.CharField())
+    past = PastProjections(source="verdict")
 
 
 class SummaryRow(serializers.Serializer[Any]):

@@ -15,7 +15,15 @@ from django.utils import timezone
 from hedis.gaps.models import FindingRun, Gap
 from interventions import early_warnings, outlook
 from interventions.outlook import Missing, Outlook
-from interventions.outlook_page import SEE_GAPS, SEE_RATES, check_sees_rates, gap_list, table_of, with_links
+from interventions.outlook_page import (
+    SEE_GAPS,
+    SEE_RATES,
+    check_sees_rates,
+    gap_list,
+    missing_files,
+    table_of,
+    with_links,
+)
 
 
 def outlook_panel(request: HttpRequest) -> dict[str, Any] | None:
@@ -49,6 +57,7 @@ def contents(request: HttpRequest, run: FindingRun, found: list[Outlook | Missin
     last = today + timedelta(days=early_warnings.limits().contact_days)
     warnings = [each for one in found if isinstance(one, Outlook) for each in early_warnings.of_outlook(one)]
     warnings += early_warnings.of_dates(due_by_contract(run.year), run.data_as_of, today)
+    warnings += missing_files()
     shown, more = early_warnings.first_lines(warnings)
     lines = [
         (one, gap_list(one.contract, run.year, due_from=today.isoformat(), due_to=last.isoformat()) if

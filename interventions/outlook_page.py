@@ -16,9 +16,10 @@ from django.utils.safestring import SafeString
 
 from audit import ledger
 from audit.models import Event
+from hedis.evidence.models import ImportBatch
 from hedis.gaps.models import FindingRun
 from hedis.lib import csvfile
-from interventions import early_warnings, outlook, outlook_charts
+from interventions import back_testing, early_warnings, outlook, outlook_charts
 from interventions.early_warnings import EarlyWarning, Kind
 from interventions.outlook import MeasureOutlook, Missing, Outlook
 from interventions.projecting import CLAIM_LAG, CURVE, MEMBERS, PAST_YEARS
@@ -39,6 +40,17 @@ HEADER = [
 
 
 @dataclass(frozen=True)
+class Tried:
+    """How a measure's past projections did, in words; empty where nothing was tried."""
+
+    years: str
+    errors: str
+    error: str
+    loss: str
+    held: str
+
+
+@dataclass(frozen=True)
 class MeasureLine:
     """One measure as the page shows it: figures, pictures, and the gap lists behind the numbers."""
 
@@ -49,6 +61,7 @@ class MeasureLine:
     keeps: str
     rises: str
     forecast: str
+    tried: Tried
     at_risk: bool
     links: dict[str, str]
 
@@ -82,7 +95,7 @@ def measure_line(one: MeasureOutlook, links: dict[str, str]) -> MeasureLine:
         one, outlook_charts.rate_band(one), outlook_charts.odds_bar(one),
         tuple(outlook_charts.percent(chance) for chance in one.odds),
         outlook_charts.percent(one.keeps), "" if one.rises is None else outlook_charts.percent(one.rises),
-        forecast_words(one), early_warnings.at_risk(one), links,
+        forecast_words(one), tried(one), early_warnings.at_risk(one), links,
     )  # fmt: skip
 
 
@@ -92,6 +105,18 @@ def forecast_words(one: MeasureOutlook) -> str:
     if len(used) == 1:
         return used[0][1]
     return ", ".join(f"{words} {share:.0%}" for share, words in sorted(used, reverse=True))
+
+
+def tried(one: MeasureOutlook) -> Tried:
+    """How a measure's past projections did, in points; the method that missed least first."""
+    found = one.verdict
+    errors = sorted(found.errors.items(), key=lambda item: item[1])
+    held = "" if found.covered is None else f"{found.covered * len(found.past):.0f} of {len(found.past)}"
+    return Tried(
+        ", ".join(map(str, found.years)), ", ".join(f"{METHODS[name]} {100 * error:.1f}" for name, error in errors),
+        "" if found.error is None else f"{100 * found.error:.1f}",
+        "" if found.loss is None else f"{100 * found.loss:.2f}", held,
+    )  # fmt: skip
 
 
 def outlook_list(request: HttpRequest) -> HttpResponse:
@@ -148,8 +173,9 @@ def outlook_contract(request: HttpRequest, number: str, year: int) -> HttpRespon
         "title": f"Outlook {number} {year}",
         "outlook": found,
         "lines": lines,
+        "past": back_testing.together(one.verdict for one in found.measures),
         "nearest_link": contract_line(found, sees_gaps=sees_gaps)["nearest_link"],
-        "warnings": list(with_links(early_warnings.of_outlook(found), year, found.data_as_of, sees_gaps=sees_gaps)),
+        "warnings": list(with_links(warnings_of(found), year, found.data_as_of, sees_gaps=sees_gaps)),
         "chart": outlook_charts.rating_bars(found.independent, found.shared, found.today),
         "ratings": [
             (star, outlook_charts.percent(found.independent.get(star, 0.0)),
@@ -162,13 +188,28 @@ def outlook_contract(request: HttpRequest, number: str, year: int) -> HttpRespon
     return TemplateResponse(request, "admin/outlook/contract.html", context)
 
 
+def warnings_of(found: Outlook) -> list[EarlyWarning]:
+    """A contract's warnings, and those of the plan's data that its figures rest on. One query."""
+    return [*early_warnings.of_outlook(found), *missing_files()]
+
+
+def missing_files() -> list[EarlyWarning]:
+    """Sources of which a file seems to be missing, by the newest import. One query."""
+    batch = ImportBatch.objects.current()
+    return list(early_warnings.of_deliveries(batch.deliveries)) if batch else []
+
+
 def with_links(
     warnings: list[EarlyWarning], year: int, data_as_of: date, *, sees_gaps: bool
 ) -> Iterator[tuple[EarlyWarning, str]]:
     """Warnings with the list of the members they are about, for those who may see members."""
     for one in warnings:
-        late = {"due_from": data_as_of.isoformat()} if one.kind is Kind.OPPORTUNITY else {}
-        yield one, gap_list(one.contract, year, measure=one.code, **late) if sees_gaps and one.code else ""
+        narrowed = {}
+        if one.kind is Kind.OPPORTUNITY:
+            narrowed = {"due_from": data_as_of.isoformat()}
+        elif one.kind is Kind.ANOMALY:
+            narrowed = {"status": "denominator"}
+        yield one, gap_list(one.contract, year, measure=one.code, **narrowed) if sees_gaps and one.code else ""
 
 
 def export(request: HttpRequest, found: Outlook) -> HttpResponse:

@@ -3,7 +3,7 @@
 Method and sources: docs/projection.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -53,12 +53,38 @@ class Standing:
 
 @dataclass(frozen=True)
 class Past:
-    """What earlier years tell: their courses, their claims by month, and forecasts once made for them."""
+    """What earlier years tell: their courses, their claims by month, and forecasts once made for them.
+
+    `without_claims`: why no claim lag can be told, in words, where somebody knows.
+    """
 
     courses: Sequence[Course] = ()
     claims: Sequence[ClaimYear] = ()
     current_claims: ClaimYear | None = None
     trials: Sequence[Trial] = ()
+    without_claims: str = ""
+
+
+@dataclass(frozen=True)
+class YearEnd:
+    """Where a measure ends, before stars are made of it: the blend of the methods, the distribution of the count."""
+
+    blend: Blend
+    denominator: int
+    count: Count
+    curve: CurveForecast | None
+    claim_lag: LagForecast | None
+    notes: tuple[str, ...]
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 80 % interval, as a share of the denominator."""
+        return self.count.quantile(LOW) / self.denominator
+
+    @property
+    def high(self) -> float:
+        """Upper end of it."""
+        return self.count.quantile(HIGH) / self.denominator
 
 
 @dataclass(frozen=True)
@@ -113,13 +139,9 @@ class Projection:
 
 def project(standing: Standing, rule: StarRule, past: Past | None = None) -> Projection:
     """The year-end of a measure, from whatever of the methods there is. Raises ValueError where there is none."""
-    past = past or Past()
     rate = standing.met / standing.denominator
-    curve = by_curve(past.courses, standing.day, rate)
-    lag = by_claim_lag(past.current_claims, past.claims) if past.current_claims else None
-    blended = blend(forecasts(standing, curve, lag, past.courses), trials_of(standing, past))
-    denominator = max(round(standing.denominator * (curve.drift if curve else 1.0)), 1)
-    count, notes = year_end(standing, blended, denominator)
+    end = year_end(standing, past or Past())
+    denominator, count = end.denominator, end.count
     counted, of = (count, denominator)
     if rule.sample and rule.sample < denominator:
         counted, of = sampled(count, denominator, rule.sample), rule.sample
@@ -133,16 +155,33 @@ def project(standing: Standing, rule: StarRule, past: Past | None = None) -> Pro
         star_today=star, odds=counted.odds(earned), at_least=at_least, expected_stars=sum(at_least),
         needed=needed, next_star=star + 1 if star < 5 else None,
         closures=today[star] - standing.met if star < 5 else None,
-        closable=closable(standing), blend=blended, count=counted, reported=of,
-        scenarios=tuple(counted.odds_by_scenario(earned)), curve=curve, claim_lag=lag, notes=notes,
+        closable=closable(standing), blend=end.blend, count=counted, reported=of,
+        scenarios=tuple(counted.odds_by_scenario(earned)), curve=end.curve, claim_lag=end.claim_lag, notes=end.notes,
     )  # fmt: skip
 
 
+def year_end(standing: Standing, past: Past, said: Mapping[str, float] | None = None) -> YearEnd:
+    """The blended forecast and its distribution. `said`: forecasts made elsewhere, by method. Raises ValueError where
+    there is none at all."""
+    curve = by_curve(past.courses, standing.day, standing.met / standing.denominator)
+    lag = by_claim_lag(past.current_claims, past.claims) if past.current_claims else None
+    blended = blend(forecasts(standing, curve, lag, past.courses, said or {}), trials_of(standing, past))
+    denominator = max(round(standing.denominator * (curve.drift if curve else 1.0)), 1)
+    count, notes = counted_at_end(standing, blended, denominator)
+    if lag is None and past.without_claims:
+        notes = (*notes, past.without_claims)
+    return YearEnd(blended, denominator, count, curve, lag, notes)
+
+
 def forecasts(
-    standing: Standing, curve: CurveForecast | None, lag: LagForecast | None, courses: Sequence[Course]
+    standing: Standing,
+    curve: CurveForecast | None,
+    lag: LagForecast | None,
+    courses: Sequence[Course],
+    said: Mapping[str, float],
 ) -> dict[str, float]:
     """The year-end rate by each method there is; how past years ended only where there is none."""
-    found = {}
+    found = dict(said)
     if curve:
         found[CURVE] = curve.rate
     if standing.chances is not None:
@@ -155,13 +194,13 @@ def forecasts(
 
 def trials_of(standing: Standing, past: Past) -> list[Trial]:
     """What each method said of past years at this time: the curve and the lag are tried here, others are given."""
-    months = past.current_claims.triangle.shape[0] if past.current_claims else 0
+    months = past.current_claims.months if past.current_claims else 0
     lags = lag_trials(past.claims, months, CLAIM_LAG) if months else []
     ends = past_trials(past.courses, PAST_YEARS)
     return [*curve_trials(past.courses, standing.day, CURVE), *ends, *lags, *past.trials]
 
 
-def year_end(standing: Standing, blended: Blend, denominator: int) -> tuple[Count, tuple[str, ...]]:
+def counted_at_end(standing: Standing, blended: Blend, denominator: int) -> tuple[Count, tuple[str, ...]]:
     """The distribution of the year-end numerator: the members' own chances, shifted to the blended rate."""
     firm = round(standing.firm * denominator / standing.denominator)
     chances = resized(chances_of(standing), denominator - firm)

@@ -10,16 +10,18 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, F, Q, Sum
-from django.db.models.functions import Round
+from django.db.models import BigIntegerField, Count, F, Q, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce, Round
 
 from hedis.engine.rating_year import NotInThisYear, Part
-from hedis.gaps.models import UNMET, AdherenceClass, Gap, MeasureCount, Status, Work
+from hedis.gaps.models import UNMET, AdherenceClass, Gap, MeasureCount, MeasureReading, Status, Work
 from hedis.gaps.workflow import CLOSED
 from hedis.members.models import Contract
 from hedis.stars import rating
 from hedis.stars.standing import Standing as StarStanding
 from hedis.stars.standing import standing_of
+from interventions.back_testing import Verdict, judged
+from interventions.claims_by_month import Cells, cells_of, claims_of
 from interventions.completing import Course, Reading, Trial
 from interventions.crossing import Floats
 from interventions.projecting import MEMBERS, Past, Projection, Standing, StarRule, project, resized
@@ -53,6 +55,7 @@ class ContractProjection:
 
     `independent`: the chance of each rating where the measures err apart; `shared`: where they err together.
     `left_out`: measures without a projection, with the reason. `fixed`: stars of the measures that are not projected.
+    `verdicts`: how the projections of past years did.
     """
 
     contract: str
@@ -64,6 +67,7 @@ class ContractProjection:
     left_out: Mapping[str, str]
     independent: RatingOdds
     shared: RatingOdds
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
     @property
     def part(self) -> Part:
@@ -73,13 +77,17 @@ class ContractProjection:
 
 @dataclass
 class Gathered:
-    """What the projection of a contract's measures takes, by measure code."""
+    """What the projection of a contract's measures in a year takes, by measure code; as of the day of the data."""
 
+    year: int
+    as_of: date
     open_ones: Mapping[str, OpenOnes]
     chances: Mapping[str, Floats]
     stays: Mapping[str, float]
     courses: Mapping[str, tuple[Course, ...]]
     trials: Mapping[str, tuple[Trial, ...]]
+    cells: Cells = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -92,35 +100,41 @@ def projected(contract: Contract, year: int) -> ContractProjection:
     as_of = max(row["newest"] for row in rows.values())
     day, past = day_of(as_of, year), courses(contract, year)
     gathered = Gathered(
-        open_ones(contract, year, as_of), chances(contract, year), stays(contract), past,
-        member_trials(contract, year, day, past),
+        year, as_of, open_ones(contract, year, as_of), chances(contract, year), stays(contract), past,
+        member_trials(contract, year, day, past), cells_of(contract, year),
     )  # fmt: skip
-    measures = dict(each_measure(method, rows, gathered, day))
+    measures = dict(each_measure(method, rows, gathered))
     fixed = fixed_stars(contract, year, method, measures)
     return ContractProjection(
         contract.number, year, as_of, method, measures, fixed, gathered.left_out,
-        *ratings(contract, method, measures, fixed),
+        *ratings(contract, method, measures, fixed), gathered.verdicts,
     )  # fmt: skip
 
 
 def each_measure(
-    method: StarStanding, rows: Mapping[str, dict[str, Any]], gathered: Gathered, day: int
+    method: StarStanding, rows: Mapping[str, dict[str, Any]], gathered: Gathered
 ) -> Iterator[tuple[str, Projection]]:
-    """Each measure that can be projected; the others are noted with the reason."""
+    """Each measure that can be projected, with how it did in past years; the others are noted with the reason."""
+    day = day_of(gathered.as_of, gathered.year)
     for measure_id, row in sorted(rows.items()):
         code = row["measure__code"]
         try:
             cuts = method.year.cuts(measure_id, method.rated_as)
             measure = method.year.measure(measure_id)
-            found = project(
-                standing(code, row, gathered, day),
-                StarRule(cuts, measure.precision, measure.lower_is_better),
-                Past(courses=gathered.courses.get(code, ()), trials=gathered.trials.get(code, ())),
-            )
+            stands, past = standing(code, row, gathered, day), past_of(code, row["denominator"], gathered)
+            found = project(stands, StarRule(cuts, measure.precision, measure.lower_is_better), past)
         except (NotInThisYear, ValueError) as reason:
             gathered.left_out[code] = str(reason)
             continue
+        gathered.verdicts[measure_id] = judged(stands, past)
         yield measure_id, found
+
+
+def past_of(code: str, denominator: int, gathered: Gathered) -> Past:
+    """What earlier years tell of a measure."""
+    courses = gathered.courses.get(code, ())
+    claims = claims_of(code, gathered.year, gathered.as_of, denominator, courses, gathered.cells)
+    return Past(courses, claims.past, claims.current, gathered.trials.get(code, ()), claims.without)
 
 
 def standing(code: str, row: Mapping[str, Any], gathered: Gathered, day: int) -> Standing:
@@ -212,22 +226,30 @@ def stays(contract: Contract) -> dict[str, float]:
 def courses(contract: Contract, year: int) -> dict[str, tuple[Course, ...]]:
     """Past years' readings of each measure, of the years that were read to their end. One query.
 
-    Of several runs with data of the same day the newest counts.
+    Of several runs with data of the same day the newest counts, and any of them before what was read afterwards.
+    Members of an age the Star measure counts, of runs that did not tell them apart everybody.
     """
-    rows = (
-        MeasureCount.objects.filter(contract=contract, run__year__lt=year, denominator__gt=0)
-        .order_by("measure__code", "run__year", "run__data_as_of", "run_id")
-        .values_list("measure__code", "run__year", "run__data_as_of", "numerator", "denominator")
-    )
     read: dict[tuple[str, int], dict[int, Reading]] = {}
-    for code, of_year, as_of, numerator, denominator in rows:
-        if (day := day_of(as_of, of_year)) >= 1:
+    for code, of_year, as_of, _, numerator, denominator in sorted(past_counts(contract, year)):
+        if denominator and (day := day_of(as_of, of_year)) >= 1:
             read.setdefault((code, of_year), {})[day] = Reading(day, numerator, denominator)
     found: dict[str, tuple[Course, ...]] = {}
     for (code, of_year), readings in read.items():
         if max(readings) >= YEAR_ENDS:
             found[code] = (*found.get(code, ()), Course(of_year, tuple(readings.values())))
     return found
+
+
+def past_counts(contract: Contract, year: int) -> QuerySet[Any, tuple[str, int, date, int, int, int]]:
+    """Counts of years before: measure, year, day of the data, finding run (0: read afterwards), numerator and
+    denominator."""
+    counts = (Coalesce("star_numerator", "numerator"), Coalesce("star_denominator", "denominator"))
+    afterwards = Value(0, output_field=BigIntegerField())
+    runs = MeasureCount.objects.filter(contract=contract, run__year__lt=year).order_by()
+    readings = MeasureReading.objects.filter(contract=contract, year__lt=year).order_by()
+    return runs.values_list("measure__code", "run__year", "run__data_as_of", "run_id", *counts).union(
+        readings.values_list("measure__code", "year", "data_as_of", afterwards, *counts), all=True
+    )
 
 
 def member_trials(

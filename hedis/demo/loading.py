@@ -21,8 +21,8 @@ from hedis.accounts.models import User
 from hedis.demo import acting, modelling, paying, starring
 from hedis.demo.plan import write_plan
 from hedis.evidence import importing
-from hedis.gaps import finding, workflow
-from hedis.gaps.models import Gap, Work
+from hedis.gaps import finding, reading, workflow
+from hedis.gaps.models import Gap, MeasureReading, Work
 from hedis.lib import jobs
 from hedis.measures import importing as code_lists
 from hedis.measures import loading as measure_loading
@@ -137,8 +137,9 @@ def load(
 
 
 def foresee(*, as_of: date, say: Callable[[str], None]) -> dict[str, str]:
-    """Train and deploy the demo's models, score the running year by them, plan and begin the outreach they call for,
-    and freeze the day; by measure what became of its model."""
+    """Read how past years went, train and deploy the demo's models, score the running year by them, plan and begin the
+    outreach they call for, and freeze the day; by measure what became of its model."""
+    read_past_years(as_of=as_of, say=say)
     say("Learning which gaps stay open …")
     made = modelling.train_models(as_of=as_of, say=say)
     run = modelling.score_year(year=as_of.year, by=BY)
@@ -148,6 +149,19 @@ def foresee(*, as_of: date, say: Callable[[str], None]) -> dict[str, str]:
     say("Planning outreach …")
     acting.act(as_of=as_of, say=say, by=BY)
     return {one.measure: one.said for one in made}
+
+
+def read_past_years(*, as_of: date, say: Callable[[str], None]) -> None:
+    """Count both past years as they stood on this day of theirs, and on 31 March after, when claims had come in.
+
+    What was read already is passed over, so that a job that was cut off goes on.
+    """
+    for year in (as_of.year - 2, as_of.year - 1):
+        same_day = date(year, as_of.month, 28 if (as_of.month, as_of.day) == (2, 29) else as_of.day)
+        for day in (same_day, min(date(year + 1, 3, 31), as_of)):
+            if not MeasureReading.objects.filter(year=year, data_as_of=day).exists():
+                say(f"Reading {year} as it stood on {day} …")
+                reading.read(year, as_of=day, by=BY)
 
 
 def load_formulary() -> None:

@@ -12,6 +12,7 @@ import ibis
 
 from hedis.engine import days_covered as _days_covered  # noqa: F401  registers the conditions of adherence
 from hedis.engine import results as _results  # noqa: F401  registers the conditions that ask for a result
+from hedis.engine.closing import first_met
 from hedis.engine.conditions import dates_met, find, missing
 from hedis.engine.enrolment import anchor_date, continuously_enrolled, contract_on
 from hedis.engine.facts import Tables, coded_facts, result_codes
@@ -150,9 +151,13 @@ class Pass:
         if definition.denominator_event is not None:
             population = self.keep(population)
             facts = self.keep(facts.semi_join(population, "member"))
-        context = replace(context, facts=facts, population=population)
+        self._context_now = context = replace(context, facts=facts, population=population)
         judged = self._judged(definition, population, context)
         return _result(definition, judged, self._contracts, self.period, self.as_of)
+
+    def first_closures(self, definition: Definition) -> ibis.Table:
+        """`closing.first_met` of the numerator of the measure whose result was asked for last."""
+        return first_met(definition.numerator, self._context_now)
 
     def _judged(self, definition: Definition, population: ibis.Table, context: Context) -> ibis.Table:
         """Population joined with its first exclusion and its numerator finding, nobody lost."""

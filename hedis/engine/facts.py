@@ -80,7 +80,7 @@ def coded_facts(tables: Tables, tree: object, period: Period, as_of: dt.date) ->
     combination product one per target ingredient.
 
     Columns: member, kind, value_set, ingredient, start_date, end_date, number, text, value_code, qualifier, status,
-    encounter, record, line, source, supplemental.
+    encounter, record, line, source, received_date, supplemental.
     A fact is known when it happened and was received on or before `as_of`.
     """
     wanted = tables.value_set.filter(tables.value_set.value_set.isin(sorted(value_sets_used(tree))))
@@ -103,7 +103,7 @@ def result_codes(tables: Tables, tree: object) -> ibis.Table:
 
 def _known(facts: ibis.Table, period: Period, as_of: dt.date) -> ibis.Table:
     last = min(period.end, as_of)
-    return facts.filter((facts.start_date <= last) & (facts.received_date <= as_of)).drop("received_date")
+    return facts.filter((facts.start_date <= last) & (facts.received_date <= as_of))
 
 
 def _events(event: ibis.Table) -> ibis.Table:

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from audit import ledger
 from audit.models import Event
-from hedis.evidence import generation, warehouse
+from hedis.evidence import deliveries, generation, warehouse
 from hedis.evidence.models import ImportBatch
 from hedis.evidence.sources import facts, layouts, supplemental, tuva
 from hedis.evidence.sources.checking import Counts
@@ -164,6 +164,7 @@ def import_folder(directory: Path, way: Way, *, progress: Progress = silent, by:
                 counts={table: asdict(counts) for table, counts in loaded.tables.items()},
                 quarantine=str(quarantine.relative_to(settings.DATA_DIR)) if quarantine else "",
                 latest_service_date=generation.latest_service_date(connection, root / name),
+                deliveries=deliveries.newest_month(connection, root / name),
                 imported_by=ledger.describe(by)[0],
             )
             _record("claims.imported", batch, loaded, by=by)

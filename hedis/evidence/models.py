@@ -29,6 +29,11 @@ class ImportBatch(models.Model):
     counts = models.JSONField(default=dict, help_text="Per table: read, loaded, duplicates, quarantined.")
     quarantine = models.CharField(max_length=400, blank=True, help_text="File of refused rows, under DATA_DIR.")
     latest_service_date = models.DateField(null=True, blank=True)
+    deliveries = models.JSONField(
+        default=list,
+        help_text="Per source: rows of the newest month that is over, and of the same month a year before and of the "
+        "month before when those were as new. Over the whole generation.",
+    )
     imported_by = models.CharField(max_length=150)
     imported_at = models.DateTimeField(auto_now_add=True)
 

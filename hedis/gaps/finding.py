@@ -17,12 +17,14 @@ from audit import ledger
 from audit.models import Event
 from hedis.engine import pdc
 from hedis.engine.backends import Backend
+from hedis.engine.closing import CLOSING, by_month, stays_met
 from hedis.engine.evaluate import Pass
 from hedis.engine.facts import Tables
 from hedis.engine.measure import DaysCovered, Definition
 from hedis.engine.period import measurement_year
 from hedis.evidence import warehouse
-from hedis.gaps import contacting, statements
+from hedis.gaps import contacting, counting, statements
+from hedis.gaps.counting import Counts, Tally
 from hedis.gaps.models import LONGEST_VALUE, FindingRun, MeasureCount
 from hedis.measures import loading, portfolio
 from hedis.measures.definitions import DEFINITIONS
@@ -44,21 +46,6 @@ Read = Callable[[ibis.Table], pa.Table]
 
 class NotInWarehouse(Exception):
     """No member of this pseudonym, or no contract of this number, is in the warehouse."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What a run found for one measure."""
-
-    eligible: int
-    denominator: int
-    excluded: int
-    numerator: int
-
-    @property
-    def open(self) -> int:
-        """Members of the denominator whose care is missing."""
-        return self.denominator - self.numerator
 
 
 @dataclass(frozen=True)
@@ -157,11 +144,20 @@ def part_by_part(definition: Definition, judging: Iterable[Pass]) -> Iterator[ib
 
 def judged(definition: Definition, judging: Pass) -> ibis.Table:
     """What the engine says of one measure; of an adherence measure with the days behind it."""
-    relation = judging.result(definition)
+    relation = with_months(definition, judging)
     if not isinstance(definition.numerator, DaysCovered):
         return relation
     days = pdc.adherence(definition, judging.tables, judging.period, judging.as_of, keep=judging.keep)
     return relation.left_join(days.select("member", *ADHERENCE), "member").drop("member_right")
+
+
+def with_months(definition: Definition, judging: Pass) -> ibis.Table:
+    """What the engine says of one measure, with the month and the lag of each first closure where it stays met."""
+    relation = judging.result(definition)
+    if not stays_met(definition.numerator):
+        return relation
+    months = by_month(judging.first_closures(definition), judging.period.measurement_year)
+    return relation.left_join(months, "member").drop("member_right")
 
 
 def name_of(by: Any) -> str:
@@ -179,14 +175,15 @@ def store(
 ) -> dict[str, int]:
     """Bring one measure's rows to what the engine says; returns how many were found, changed, reopened or ended.
 
-    `relations`: parts of the plan, each with the engine's `RESULT` columns; of an adherence measure also `ADHERENCE`.
+    `relations`: parts of the plan, each with the engine's `RESULT` columns; of an adherence measure also `ADHERENCE`,
+    of one that stays met `CLOSING`.
     `read`: how their rows come here from the engine.
     """
     measure = Measure.objects.get(code=definition.code)
     facts: dict[str, Any] = {"measure": measure.pk, "year": run.year, "as_of": run.data_as_of, "by": run.found_by,
              "contract": scope.contract or None, "member": scope.member or None}  # fmt: skip
     adherence = isinstance(definition.numerator, DaysCovered)
-    columns = COLUMNS + ADHERENCE if adherence else COLUMNS
+    columns = COLUMNS + (ADHERENCE if adherence else ()) + (CLOSING if stays_met(definition.numerator) else ())
     lead, calendar = portfolio.lead_days(definition.code), portfolio.calendar(run.year)
     with connection.cursor() as cursor:
         cursor.execute(statements.STAGE)
@@ -220,17 +217,16 @@ def rows(relation: ibis.Table, columns: Sequence[str], read: Read) -> Iterator[S
 def counted(definition: Definition, run: FindingRun, scope: Scope) -> Counts:
     """Counts of what was found just now; stored per contract when the run was over the whole plan."""
     with connection.cursor() as cursor:
-        cursor.execute(statements.COUNTS)
-        by_contract = cursor.fetchall()
+        cursor.execute(statements.TALLY)
+        tallies = [Tally(*row) for row in cursor.fetchall()]
     if scope.whole_plan:
         if run.pk is None:
             run.save()
-        measure = Measure.objects.get(code=definition.code)
+        measure, contracts = Measure.objects.get(code=definition.code), counting.contracts_of(tallies)
         MeasureCount.objects.bulk_create(
-            MeasureCount(run=run, measure=measure, contract_id=contract, eligible=eligible, excluded=excluded,
-                         denominator=eligible - excluded, numerator=numerator,
-                         definition_version=definition.version)
-            for contract, eligible, excluded, numerator in by_contract
+            MeasureCount(run=run, measure=measure, contract=contracts[contract],
+                         definition_version=definition.version, **counts)
+            for contract, counts in counting.by_contract(tallies).items()
         )  # fmt: skip
-    eligible, excluded, numerator = (sum(row[column] for row in by_contract) for column in (1, 2, 3))
-    return Counts(eligible=eligible, denominator=eligible - excluded, excluded=excluded, numerator=numerator)
+        counting.store_months(tallies, measure, run.year, run.data_as_of, contracts)
+    return counting.counts_of(tallies)

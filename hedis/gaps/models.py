@@ -290,34 +290,22 @@ class MeasureCountQuerySet(models.QuerySet["MeasureCount"]):
         return self.filter(run_id__in=newest).select_related("run", "measure", "contract")
 
 
-class MeasureCount(models.Model):
-    """Numerator and denominator of a measure in a contract, as one run found them."""
+class Counted(models.Model):
+    """Counts of a measure: its eligible population, its numerator, and both of the ages that the Star measure counts.
 
-    run = models.ForeignKey(FindingRun, on_delete=models.CASCADE, related_name="counts")
-    measure = models.ForeignKey(Measure, on_delete=models.PROTECT, related_name="counts")
-    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, null=True, blank=True, related_name="counts")
+    The last two are unknown only of runs made before they were kept.
+    """
+
     eligible = models.PositiveIntegerField()
     excluded = models.PositiveIntegerField()
     denominator = models.PositiveIntegerField()
     numerator = models.PositiveIntegerField()
+    star_denominator = models.PositiveIntegerField(null=True)
+    star_numerator = models.PositiveIntegerField(null=True)
     definition_version = models.CharField(max_length=20)
 
-    objects = MeasureCountQuerySet.as_manager()
-
     class Meta:
-        ordering: ClassVar = ["measure__code", "contract__number"]
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["run", "measure", "contract"], name="measure_count_once", nulls_distinct=False
-            ),
-            models.CheckConstraint(
-                condition=Q(eligible=F("denominator") + F("excluded"), numerator__lte=F("denominator")),
-                name="measure_count_adds_up",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.measure.code} {self.contract or ''} {self.numerator}/{self.denominator}"
+        abstract = True
 
     @property
     def open(self) -> int:
@@ -328,3 +316,91 @@ class MeasureCount(models.Model):
     def rate(self) -> float | None:
         """Percent, unrounded; None where the denominator is empty."""
         return 100 * self.numerator / self.denominator if self.denominator else None
+
+
+# What every row of counts keeps.
+ADDS_UP = Q(eligible=F("denominator") + F("excluded"), numerator__lte=F("denominator"))
+STARS_WITHIN = Q(
+    star_denominator__lte=F("denominator"), star_numerator__lte=F("star_denominator"),
+) & Q(star_numerator__lte=F("numerator"))  # fmt: skip
+
+
+class MeasureCount(Counted):
+    """Numerator and denominator of a measure in a contract, as one run found them."""
+
+    run = models.ForeignKey(FindingRun, on_delete=models.CASCADE, related_name="counts")
+    measure = models.ForeignKey(Measure, on_delete=models.PROTECT, related_name="counts")
+    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, null=True, blank=True, related_name="counts")
+
+    objects = MeasureCountQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["measure__code", "contract__number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["run", "measure", "contract"], name="measure_count_once", nulls_distinct=False
+            ),
+            models.CheckConstraint(condition=ADDS_UP, name="measure_count_adds_up"),
+            models.CheckConstraint(condition=STARS_WITHIN, name="measure_count_stars_within"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.measure.code} {self.contract or ''} {self.numerator}/{self.denominator}"
+
+
+class MeasureReading(Counted):
+    """What the counts were on a past day, as known then, read from today's warehouse. No gap is touched by it.
+
+    Of a day read twice the newest stands.
+    """
+
+    year = models.PositiveSmallIntegerField("measurement year")
+    data_as_of = models.DateField()
+    measure = models.ForeignKey(Measure, on_delete=models.PROTECT, related_name="readings")
+    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, null=True, blank=True, related_name="readings")
+    generation = models.CharField(max_length=40)
+    read_by = models.CharField(max_length=150)
+    read_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["year", "data_as_of", "measure__code", "contract__number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["year", "data_as_of", "measure", "contract"], name="measure_reading_once", nulls_distinct=False
+            ),
+            models.CheckConstraint(condition=ADDS_UP, name="measure_reading_adds_up"),
+            models.CheckConstraint(condition=STARS_WITHIN, name="measure_reading_stars_within"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.measure.code} {self.contract or ''} {self.data_as_of} {self.numerator}/{self.denominator}"
+
+
+class ClosureMonth(models.Model):
+    """How many members of a Star measure were met by care of one month, known so many months later. No member is named.
+
+    Each member of the numerator counts once, with the care by which the measure was first known to be met.
+    `service_month` 0: care of before the year, its lag counted from January. Of each year and measure the newest
+    data's counts alone are kept; a measure whose last value decides has none.
+    """
+
+    year = models.PositiveSmallIntegerField("measurement year")
+    data_as_of = models.DateField()
+    measure = models.ForeignKey(Measure, on_delete=models.PROTECT, related_name="closure_months")
+    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, null=True, related_name="closure_months")
+    service_month = models.PositiveSmallIntegerField()
+    lag = models.PositiveSmallIntegerField(help_text="Months from the service to its receipt.")
+    members = models.PositiveIntegerField()
+
+    class Meta:
+        ordering: ClassVar = ["year", "measure__code", "contract__number", "service_month", "lag"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["year", "measure", "contract", "service_month", "lag"], name="closure_month_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(condition=Q(service_month__lte=12, members__gt=0), name="closure_month_is_one"),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.measure.code} {self.year}-{self.service_month:02d} after {self.lag} months: {self.members}"

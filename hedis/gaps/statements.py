@@ -14,7 +14,7 @@ CREATE TEMP TABLE found_gap (
     supplemental_only boolean NOT NULL, exclusion text NOT NULL, exclusion_date date, closable_until date NOT NULL,
     contact_by date, definition_version text NOT NULL,
     treatment_start date, treatment_end date, treatment_days int, covered_days int, missable_days int,
-    refill_due date, last_chance_date date, adherence_class text
+    refill_due date, last_chance_date date, adherence_class text, service_month int, lag int
 ) ON COMMIT DROP
 """
 
@@ -165,9 +165,6 @@ ADHERENCE_STEPS = (("covered", COVER), ("uncovered", UNCOVER))
 
 CHANGES = ("ended", "changed", "found")
 
-COUNTS = """
-SELECT c.id, count(*), count(*) FILTER (WHERE f.status = 'not-applicable'),
-    count(*) FILTER (WHERE f.status = 'closed-gap')
-FROM found_gap f LEFT JOIN members_contract c ON c.number = f.contract
-GROUP BY c.id ORDER BY c.id
+TALLY = """
+SELECT f.contract, f.status, f.star_eligible, f.service_month, f.lag, count(*) FROM found_gap f GROUP BY 1, 2, 3, 4, 5
 """

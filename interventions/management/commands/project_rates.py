@@ -1,4 +1,7 @@
-"""`manage.py project_rates --contract H1234 --year Y [--json]`: where the measures and the rating will end the year."""
+"""`manage.py project_rates --contract H1234 --year Y [--back-test] [--json]`: where a contract will end the year.
+
+With --back-test also how projections of past years did, made at this time of theirs.
+"""
 
 from typing import Any
 
@@ -8,7 +11,8 @@ from hedis.lib.commands import Command as BaseCommand
 from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import Contract
 from hedis.stars import years
-from interventions import projection
+from interventions import back_testing, projection
+from interventions.back_testing import Together
 from interventions.projecting import Projection
 from interventions.projection import ContractProjection
 from interventions.rating_odds import RatingOdds
@@ -23,17 +27,19 @@ class Command(BaseCommand):
         super().add_arguments(parser)
         parser.add_argument("--contract", required=True, help="such as H1234")
         parser.add_argument("--year", type=int, required=True, help="measurement year")
+        parser.add_argument("--back-test", action="store_true", help="also how projections of past years did")
 
     def run(self, **options: Any) -> dict[str, Any]:
         contract = Contract.objects.filter(number=options["contract"]).first()
         if contract is None:
             raise WrongUse(f"{options['contract']} is no contract of this plan")
         try:
-            return as_answer(projection.projected(contract, options["year"]))
+            found = projection.projected(contract, options["year"])
         except years.UnknownStarYear as error:
             raise WrongUse(str(error)) from error
         except projection.NothingToProject as reason:
             raise Refused(str(reason)) from reason
+        return as_answer(found) | ({"back_test": back_test(found)} if options["back_test"] else {})
 
     def show(self, answer: dict[str, Any]) -> None:
         self.stdout.write(
@@ -55,6 +61,20 @@ class Command(BaseCommand):
         self.stdout.write(f"{answer['rating']['part']}: {said or 'not rated, ' + str(answer['rating']['not_rated'])}")
         for code, reason in answer["left_out"].items():
             self.stdout.write(f"left out: {code}, {reason}")
+        if "back_test" in answer:
+            self.show_back_test(answer["back_test"])
+
+    def show_back_test(self, told: dict[str, Any]) -> None:
+        """How projections of past years did, a line a measure; errors and losses in points."""
+        heads = ("", "years", "error", "pinball", "within 80 %", "by method")
+        self.stdout.write("".join(f"{head:>15}" for head in heads))
+        for name, one in told["measures"].items():
+            held = "" if one["covered"] is None else f"{one['covered'] * len(one['years']):.0f} of {len(one['years'])}"
+            methods = ", ".join(f"{method} {error:.1f}" for method, error in one["errors"].items())
+            figures = ("-" if one[key] is None else f"{one[key]:.2f}" for key in ("error", "loss"))
+            cells = (f"{name} {one['measure']}", len(one["years"]), *figures, held or "-", f"  {methods}")
+            self.stdout.write("".join(f"{cell:>15}" for cell in cells))
+        self.stdout.write(told["words"])
 
 
 def as_answer(found: ContractProjection) -> dict[str, Any]:
@@ -72,6 +92,34 @@ def as_answer(found: ContractProjection) -> dict[str, Any]:
         "rating": {"part": found.part.value, **odds_answer(found.independent)},
         "rating_if_errors_are_shared": odds_answer(found.shared),
     }
+
+
+def back_test(found: ContractProjection) -> dict[str, Any]:
+    """How projections of past years did; errors and losses in points."""
+    measures = {
+        name: {
+            "measure": found.measures[name].measure, "years": list(one.years), "enough": one.enough,
+            "errors": {method: 100 * error for method, error in one.errors.items()},
+            "error": None if one.error is None else 100 * one.error,
+            "loss": None if one.loss is None else 100 * one.loss, "covered": one.covered,
+            "past": [
+                {"year": past.year, "rate": 100 * past.rate, "interval": [100 * past.low, 100 * past.high],
+                 "actual": 100 * past.actual}
+                for past in one.past
+            ],
+        }
+        for name, one in found.verdicts.items()
+    }  # fmt: skip
+    return {"measures": measures, "words": in_words(back_testing.together(found.verdicts.values()))}
+
+
+def in_words(every: Together | None) -> str:
+    """All measures' past projections in a sentence."""
+    if every is None:
+        return "No projection of a past year could be judged: that takes two past years read now and to their end."
+    years = ", ".join(map(str, every.years))
+    few = "" if every.enough else f" {len(every.years)} is too few to judge an interval by, which takes three."
+    return f"{every.held} of {every.projections} intervals held, four of five should; past years: {years}.{few}"
 
 
 def measure_answer(one: Projection) -> dict[str, Any]:

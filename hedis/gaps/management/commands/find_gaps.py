@@ -1,4 +1,7 @@
-"""`manage.py find_gaps --year Y`: measure the plan and bring every gap in care up to date."""
+"""`manage.py find_gaps --year Y [--as-of DAY --counts-only]`: measure the plan and bring every gap in care up to date.
+
+With --counts-only gaps stay as they are: a past day's counts are kept, for projections to learn from.
+"""
 
 from dataclasses import asdict
 from datetime import date
@@ -11,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from hedis.engine.backends import DUCKDB, NAMES, NoEngine, SparkOptions, opened
 from hedis.evidence.warehouse import NoWarehouse
-from hedis.gaps import finding
+from hedis.gaps import finding, reading
 from hedis.lib.commands import Command as BaseCommand
 from hedis.lib.commands import Refused, WrongUse
 from hedis.measures import loading
@@ -28,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--as-of", type=date.fromisoformat, help="what was known on this day (default: today)")
         parser.add_argument("--contract", default="", help="only members of this contract, such as H1234")
         parser.add_argument("--member", default="", help="only this member, by pseudonym")
+        parser.add_argument("--counts-only", action="store_true", help="count as of that day, touch no gap")
         parser.add_argument("--engine", choices=NAMES, default=DUCKDB, help="what computes (default: %(default)s)")
 
     def run(self, **options: Any) -> dict[str, Any]:
@@ -35,16 +39,21 @@ class Command(BaseCommand):
         as_of = options["as_of"] or today
         if as_of > today:
             raise WrongUse(f"--as-of {as_of} lies in the future")
-        loading.load(today=today, by="find_gaps")
         scope = finding.Scope(options["contract"], options["member"])
+        if options["counts_only"] and not scope.whole_plan:
+            raise WrongUse("--counts-only counts the whole plan: leave out --contract and --member")
+        loading.load(today=today, by="find_gaps")
+        year, by = options["year"], "find_gaps"
         try:
             with opened(options["engine"], SparkOptions(**settings.SPARK)) as backend:
-                found = finding.find(
-                    options["year"], as_of=as_of, scope=scope, watch=self.watch, backend=backend, by="find_gaps"
-                )
+                if options["counts_only"]:
+                    found = reading.read(year, as_of=as_of, watch=self.watch, backend=backend, by=by)
+                else:
+                    found = finding.find(year, as_of=as_of, scope=scope, watch=self.watch, backend=backend, by=by)
         except (NoWarehouse, NoEngine, finding.NotInWarehouse, ValueError) as error:
             raise Refused(str(error)) from error
-        after = {path: import_string(path)(today=today, by="find_gaps") for path in settings.AFTER_FINDING}
+        paths = () if options["counts_only"] else settings.AFTER_FINDING
+        after = {path: import_string(path)(today=today, by="find_gaps") for path in paths}
         return {
             "year": options["year"],
             "as_of": as_of,
