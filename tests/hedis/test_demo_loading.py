@@ -2,6 +2,7 @@
 
 import json
 import stat
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from audit.models import Event
 from hedis.accounts.models import User
 from hedis.accounts.roles import ROLES
 from hedis.demo import loading
-from hedis.gaps.models import Gap, Work
+from hedis.gaps.models import Gap, MeasureReading, Work
 from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import Contract, Member
 from hedis.stars.models import Rating
 from interventions import counties
 from interventions.models import CountyFigures
+from tests.factories import make_measure
 
 
 def load_demo(**options: Any) -> Any:
@@ -77,3 +79,21 @@ def test_out_alone_writes_files_and_loads_nothing(db: None, tmp_path: Path) -> N
 def test_no_members_is_no_plan(db: None) -> None:
     with pytest.raises(WrongUse):
         load_demo(members=0)
+
+
+def test_past_years_are_read_on_this_day_of_theirs_and_after_their_claims_came_in(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[int, date]] = []
+    monkeypatch.setattr(loading.reading, "read", lambda year, as_of, by: read.append((year, as_of)))
+    MeasureReading.objects.create(
+        year=2024, data_as_of=date(2024, 9, 30), measure=make_measure("COL"), eligible=1, excluded=0, denominator=1,
+        numerator=0, definition_version="1", generation="g", read_by="test",
+    )  # fmt: skip
+    loading.read_past_years(as_of=date(2026, 9, 30), say=lambda words: None)
+    # The first was read before the job was cut off.
+    assert read == [(2024, date(2025, 3, 31)), (2025, date(2025, 9, 30)), (2025, date(2026, 3, 31))]
+    read.clear()
+    loading.read_past_years(as_of=date(2028, 2, 29), say=lambda words: None)
+    assert read == [(2026, date(2026, 2, 28)), (2026, date(2027, 3, 31)), (2027, date(2027, 2, 28)),
+                    (2027, date(2028, 2, 29))]  # fmt: skip

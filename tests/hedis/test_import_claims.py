@@ -423,3 +423,22 @@ def test_the_mislabelled_diagnoses_of_ci10_are_read_as_diagnoses_and_its_address
         str(duckdb.execute(f"FROM read_parquet('{path}')").fetchall()) for path in warehouse.folder().rglob("*.parquet")
     ]
     assert not [text for text in held if "Approach" in text]
+
+
+def test_an_import_counts_the_newest_month_beside_months_as_they_were_when_as_new(db: None, tmp_path: Path) -> None:
+    tables = plan()
+    laboratory = tables["lab_result"]
+    # What is known reaches to 3 May, so April is the newest month that is over. Of March and of the April before, what
+    # came on the 4th of the month after was not known yet at this point of theirs.
+    for number, (collected, known) in enumerate(
+        [("2025-03-10", "2025-03-12"), ("2025-03-30", "2025-04-04"), ("2024-04-10", "2024-05-03"),
+         ("2024-04-11", "2024-05-04"), ("2024-12-01", "2024-12-02")]
+    ):  # fmt: skip
+        laboratory.append(
+            {**laboratory[0], "lab_result_id": f"L-{number}", "collection_datetime": f"{collected} 08:00:00",
+             "result_datetime": f"{known} 08:00:00"}
+        )  # fmt: skip
+    bring(tmp_path / "files", tables)
+    told = {one["source"]: one for one in ImportBatch.objects.get().deliveries}
+    assert told["lab"] == {"source": "lab", "month": "2025-04", "rows": 2, "month_before": 1, "year_before": 1}
+    assert told["claim"]["rows"] > 0 and "pharmacy" not in told

@@ -232,6 +232,24 @@ def test_the_claim_lag_is_tried_on_past_years_as_they_stood() -> None:
     assert (trial.year, trial.forecast, trial.actual) == (2023, pytest.approx(0.7), pytest.approx(0.7))
 
 
+def test_care_of_before_the_year_is_met_already_and_has_no_season() -> None:
+    past, now = (
+        whole_year(2023, 80),
+        replace(whole_year(2024, 60), carried=np.array([90.0, 10.0, 0.0, 0.0, 0.0, 0.0, 5.0])),
+    )
+    found = by_claim_lag(now.as_known_after(6), [past])
+    # The five became known in July.
+    assert found is not None and found.rate == pytest.approx((100 + 720) / 1200)
+    assert found.earned == pytest.approx(100 + 360)
+    assert now.rate == pytest.approx((105 + 720) / 1200)
+
+
+def test_a_past_year_whose_last_claims_were_not_in_is_completed_before_its_seasons_are_told() -> None:
+    cut_off, now = whole_year(2023, 80).as_known_after(12), whole_year(2024, 60).as_known_after(6)
+    found = by_claim_lag(now, [cut_off])
+    assert found is not None and found.rate == pytest.approx(720 / 1200)
+
+
 @pytest.mark.parametrize("rows", [([1, NAN, 2],), ([1, NAN], [1, 2]), ([-1, 2],)])
 def test_a_table_that_is_no_triangle_is_refused(rows: tuple[list[float], ...]) -> None:
     with pytest.raises(ValueError):
