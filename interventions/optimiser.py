@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from interventions import exact
 from interventions.candidates import Candidates
@@ -19,6 +20,7 @@ from interventions.master import Master, Stars, master_of
 from interventions.pool import Cut, Pool, cut_of, offer, pool_of
 from interventions.problem import Floats, Integers, Problem, ProblemError
 from interventions.reaching import Ground, Verdict, reach
+from interventions.relaxing import relaxed
 from interventions.rounding import plans
 from interventions.tally import Tally, allowed, tally
 
@@ -26,11 +28,14 @@ from interventions.tally import Tally, allowed, tally
 SMALL = 2_000
 # Of these so few are solved exactly at once.
 TINY = 200
-MOST_TRIES = 200
-# Each so many tries, this share of the way to the bound is tried: with many measures the best stars are found late.
-MODEST_EACH, MODEST = 15, 0.8
-# After so many stars of one worth tried in vain, lower worth is tried, so that a good plan is found in time.
-MOST_IN_VAIN = 6
+# The search ends after so many tries, fewer where there are more candidates: it ends in time by its own design.
+MOST_TRIES, TRIES_BY_ROWS = 400, 6e7
+# A plan so near to the bound is good enough.
+TOLERANCE = 1e-3
+# After stars were reached, half of the way left to the bound is tried; after each try in vain, so much less of it.
+HALF, SHORTER = 0.5, 0.6
+# A first plan of stars may cost all but this share of the budget; the best stars are then reached at least cost.
+SPARE = 5e-3
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def optimise(problem: Problem, candidates: Candidates, *, small: int = SMALL, ti
     plan.
     """
     begun = time.monotonic()
-    with chatter_to_stderr():
+    with chatter_to_stderr(), threadpool_limits(limits=1):
         pool = pool_of(problem, candidates)
         search = Search(problem, candidates, pool, Ground(pool, np.random.default_rng(seed)), master_of(problem))
         search.begin()
@@ -96,29 +101,53 @@ class Search:
     near: Floats | None = None
 
     def run(self) -> None:
-        """Choose stars, price them, cut or round, until the plan meets the bound or all has been tried."""
-        most, in_vain = self.bound, 0
-        for tried in range(1, MOST_TRIES + 1):
-            if self.lower >= self.bound:
+        """Choose stars, price them, cut or round, until the plan meets the bound or all has been tried.
+
+        Stars are tried in turn at the bound, which lowers it, and part of the way to it, which finds plans.
+        """
+        share = HALF
+        for tried in range(self.most_tries):
+            upper = min(self.upper(), self.bound)
+            if upper - self.lower <= TOLERANCE * abs(upper):
                 break
-            stars = self.master.next(self.lower, most)
+            target = upper if tried % 2 else self.lower + max(share * (upper - self.lower), self.finest)
+            stars = self.master.easiest(target)
+            if stars is None and target < upper:
+                stars = self.master.easiest(self.lower + self.finest)
             if stars is None:
+                if tried % 2:
+                    continue
                 break
-            if tried % MODEST_EACH == 0:
-                modest = self.lower + MODEST * (self.problem.worth(stars) - self.lower)
-                stars = self.master.next(self.lower, modest) or stars
-            if self.attempt(stars):
-                in_vain = 0
-            elif stars in self.master.in_vain:
-                in_vain += 1
-                if in_vain >= MOST_IN_VAIN:
-                    most, in_vain = self.problem.worth(stars) - 1e-6 * max(1.0, abs(self.problem.worth(stars))), 0
+            share = HALF if self.attempt(stars) else share * SHORTER
+        self.cheapen()
+
+    @property
+    def most_tries(self) -> int:
+        """How many stars may be tried."""
+        return int(min(MOST_TRIES, max(TRIES_BY_ROWS / max(len(self.pool.owner), 1), 10)))
+
+    @property
+    def finest(self) -> float:
+        """By how much a plan must be better to be worth finding."""
+        return self.problem.grain or 1e-6 * max(abs(self.lower), 1.0)
+
+    def cheapen(self) -> None:
+        """Reach the stars of the best plan at least cost."""
+        if self.rows is None:
+            return
+        stars = tuple(tally(self.problem, self.candidates, self.rows).stars)
+        verdict = reach(self.ground, self.master.needs(stars), self.prices)
+        self.master.cuts += verdict.cuts
+        self.rounded(stars, verdict)
 
     def begin(self) -> None:
         """What is known before any stars: how far each measure can be raised, and a plan that keeps the floors."""
         for place in range(self.pool.measures):
             prices = np.zeros(self.pool.columns)
             prices[place] = 1.0
+            self.master.cuts.append(cut_of(self.pool, offer(self.pool, prices)))
+        for prices in relaxed(self.ground, self.master):
+            self.near = prices
             self.master.cuts.append(cut_of(self.pool, offer(self.pool, prices)))
         if self.keep(np.zeros(0, dtype=np.int64), np.append(np.zeros(self.pool.columns - 1), 1.0)):
             return
@@ -128,24 +157,26 @@ class Search:
 
     def attempt(self, stars: Stars) -> bool:
         """Whether a plan for these stars was found; if not, a cut forbids them or they are noted as tried in vain."""
-        verdict = reach(self.ground, self.master.needs(stars), self.near)
-        self.near = verdict.prices
+        enough = self.problem.budget * (1 - SPARE)
+        verdict = reach(self.ground, self.master.needs(stars), self.near, enough=enough)
+        if not verdict.forbidden:
+            self.near = verdict.prices
         self.master.cuts += verdict.cuts
         if verdict.forbidden:
             return False
-        if self.rounded(stars, verdict):
+        if self.rounded(stars, verdict, enough):
             return True
         self.master.in_vain.append(stars)
         return False
 
-    def rounded(self, stars: Stars, verdict: Verdict) -> bool:
+    def rounded(self, stars: Stars, verdict: Verdict, enough: float = 0.0) -> bool:
         """Round a fractional plan; kept where it keeps every limit and is better than the one before."""
         if verdict.way is None:
             return False
         needs, nearest = self.master.needs(stars), offer(self.pool, verdict.prices)
         return any(
             self.keep(self.pool.source[rows], verdict.prices)
-            for rows in plans(self.pool, needs, verdict.way, nearest, self.ground.random)
+            for rows in plans(self.pool, needs, verdict.way, nearest, self.ground.random, enough=enough)
         )
 
     def keep(self, rows: Integers, prices: Floats) -> bool:
@@ -159,8 +190,7 @@ class Search:
 
     def upper(self) -> float:
         """What no plan can pass, by the cuts so far."""
-        best = self.master.best()
-        return -np.inf if best is None else best[1]
+        return self.master.best()[1]
 
     def search_whole(self) -> None:
         """Look for a better plan, and a better bound, in the whole problem at once."""

@@ -187,6 +187,10 @@ class Cut:
 
 
 def cut_of(pool: Pool, offered: Offer) -> Cut:
-    """The cut of one exact pass. The constant is raised by more than the pass can have lost in rounding."""
-    constant = float(offered.prices[pool.covers :] @ pool.caps) + offered.surplus
-    return Cut(offered.prices, constant * (1 + 1e-10))
+    """The cut of one exact pass."""
+    return cut_at(pool, offered.prices, offered.surplus)
+
+
+def cut_at(pool: Pool, prices: Floats, surplus: float) -> Cut:
+    """The cut of prices and their surplus. The constant is raised by more than a pass can have lost in rounding."""
+    return Cut(prices, (float(prices[pool.covers :] @ pool.caps) + surplus) * (1 + 1e-10))
