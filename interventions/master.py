@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
+from interventions.ladders import Ladder, Rung
 from interventions.pool import Cut
 from interventions.problem import Floats, Problem
 
@@ -21,23 +22,14 @@ NEARLY_EASIEST = 0.05
 Stars = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Rung:
-    """A number of stars of a measure: its place, the stars, the closures needed beyond the baseline, its worth."""
-
-    measure: int
-    stars: int
-    need: float
-    worth: float
-
-
 @dataclass
 class Master:
-    """The stars there are to choose from, the cuts so far, and stars tried in vain."""
+    """The stars there are to choose from, the cuts and ladders so far, and stars tried in vain."""
 
     problem: Problem
     rungs: list[Rung]
     cuts: list[Cut] = field(default_factory=list)
+    ladders: list[Ladder] = field(default_factory=list)
     in_vain: list[Stars] = field(default_factory=list)
 
     def needs(self, stars: Stars) -> Floats:
@@ -46,7 +38,7 @@ class Master:
         return np.array([needed[place, one] for place, one in enumerate(stars)])
 
     def best(self) -> tuple[Stars | None, float]:
-        """The best stars found that no cut forbids, and what no plan can pass: proven, even where the search ends early.
+        """The best stars found that no cut forbids, and what no plan can pass, proven even where the search ends early.
 
         The bound is minus infinity where the cuts forbid everything.
         """
@@ -111,9 +103,11 @@ class Master:
         """
         measures = len(self.problem.measures)
         floors = np.array([floor.closures for floor in self.problem.floors])
-        rows, bounds = np.zeros((len(self.cuts), self.size)), np.zeros(len(self.cuts))
-        for place, cut in enumerate(self.cuts):
-            asked = np.array([cut.prices[rung.measure] * rung.need for rung in self.rungs])
+        measure, need = np.array([r.measure for r in self.rungs]), np.array([r.need for r in self.rungs])
+        both = [(cut, cut.prices[measure] * need) for cut in self.cuts]
+        both += [(ladder.cut, ladder.asked) for ladder in self.ladders]
+        rows, bounds = np.zeros((len(both), self.size)), np.zeros(len(both))
+        for place, (cut, asked) in enumerate(both):
             bound = cut.constant - float(cut.prices[measures : measures + len(floors)] @ floors)
             unit = max(bound, float(asked.max(initial=0.0)) * CLEAR, 1e-300)
             rows[place, : len(self.rungs)] = ROW_SIZE * np.minimum(asked / unit, 2.0)
@@ -132,7 +126,7 @@ class Master:
     def solve(
         self, objective: Floats, rules: Sequence[LinearConstraint], *, free: int = 0, near: float = 0.0
     ) -> OptimizeResult:
-        """The best solution, to a share `near`; the last `free` variables are real numbers. It ends after MOST_NODES."""
+        """The best solution, to a share `near`, or that after MOST_NODES; the last `free` variables are real numbers."""
         binaries = self.size
         unit = float(np.abs(objective).max(initial=0.0)) or 1.0
         found = milp(

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from interventions import exact
 from interventions.candidates import Candidates
 from interventions.highs import chatter_to_stderr
+from interventions.ladders import Ladder, Rung, ladder_of
 from interventions.master import Master, Stars, master_of
 from interventions.pool import Cut, Pool, cut_of, offer, pool_of
 from interventions.problem import Floats, Integers, Problem, ProblemError
@@ -55,6 +56,8 @@ class Plan:
     proof: str
     prices: Floats
     cuts: list[Cut]
+    ladders: list[Ladder]
+    rungs: list[Rung]
     seconds: float
 
     @property
@@ -99,6 +102,7 @@ class Search:
     prices: Floats | None = None
     bound: float = np.inf
     near: Floats | None = None
+    weights: Floats | None = None
 
     def run(self) -> None:
         """Choose stars, price them, cut or round, until the plan meets the bound or all has been tried.
@@ -148,12 +152,31 @@ class Search:
             self.master.cuts.append(cut_of(self.pool, offer(self.pool, prices)))
         for prices in relaxed(self.ground, self.master):
             self.near = prices
-            self.master.cuts.append(cut_of(self.pool, offer(self.pool, prices)))
+            self.bend(prices)
+            self.bend(prices)
         if self.keep(np.zeros(0, dtype=np.int64), np.append(np.zeros(self.pool.columns - 1), 1.0)):
             return
         held = tuple(measure.held for measure in self.problem.measures)
         if not self.pool.members or not (self.attempt(held) or held in self.master.in_vain):
             raise self.no_plan("no plan within the budget and the capacities reaches")
+
+    def bend(self, prices: Floats) -> None:
+        """A ladder at these prices, and weights for the next: where the best stars stand away from its reference."""
+        if self.weights is None:
+            self.weights = prices[: self.pool.measures]
+        ladder = ladder_of(self.pool, offer(self.pool, prices), self.master.rungs, self.weights)
+        self.master.ladders.append(ladder)
+        stars, _ = self.master.best()
+        if stars is None:
+            return
+        moved = np.array(
+            [
+                abs(shift)
+                for rung, shift in zip(self.master.rungs, ladder.shifts, strict=True)
+                if rung.stars == stars[rung.measure]
+            ]
+        )
+        self.weights = ladder.weights / ladder.weights.sum() + moved / max(moved.sum(), 1e-300)
 
     def attempt(self, stars: Stars) -> bool:
         """Whether a plan for these stars was found; if not, a cut forbids them or they are noted as tried in vain."""
@@ -163,6 +186,7 @@ class Search:
             self.near = verdict.prices
         self.master.cuts += verdict.cuts
         if verdict.forbidden:
+            self.bend(verdict.prices)
             return False
         if self.rounded(stars, verdict, enough):
             return True
@@ -222,5 +246,7 @@ class Search:
             proof="exact" if self.bound < by_prices else "prices",
             prices=prices,
             cuts=self.master.cuts,
+            ladders=self.master.ladders,
+            rungs=self.master.rungs,
             seconds=seconds,
         )

@@ -57,6 +57,11 @@ class Pool:
         found[np.unique(self.matrix.indices[fractions])] = False
         return found
 
+    @cached_property
+    def by_column(self) -> sparse.csc_array:
+        """The matrix, to be read a column at a time."""
+        return sparse.csc_array(self.matrix)
+
     def signed(self, prices: Floats) -> Floats:
         """Prices with the limits negative: what a row is worth is its dot product with these."""
         return np.concatenate([prices[: self.covers], -prices[self.covers :]])

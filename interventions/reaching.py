@@ -24,7 +24,7 @@ MANY = 50_000
 # So many members decide alone in the linear programme; more take longer, fewer need more rounds.
 FREE_MEMBERS = 800
 FREE_ROWS = 16_000
-MOST_ROUNDS = 20
+MOST_ROUNDS = 10
 # Dollars above the least that stars can cost, as a share, at which sharpening ends.
 NEAR_LEAST = 1e-4
 # On the sample a cut broken by so much needs no more sharpening: all members will break it too.

@@ -1,6 +1,6 @@
 """First prices for the whole problem: stars too may be mixed, and what a star is worth stands against what it takes.
 
-Prices of closures, floors, resources and the dollar, here in units of worth, make a bound alone: a budget and capacities
+Prices of closures, floors, resources and the dollar, here in units of worth, make a bound alone: budget and capacities
 at their prices, what each member's best action is worth beyond its own, and of each measure the level worth most beyond
 its closures. Its least value is that of the relaxed problem. It is found as in `sharpening`, by Newton steps on a
 smoothed value; the prices give the first cut, nearly as close as a single cut can be, and near which all others lie.
