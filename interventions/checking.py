@@ -200,11 +200,11 @@ def best_stars(
         )
         rules.append(no_more(row, left))
     for asked, left in ladders:
-        held = sum(one[measure.held] for one, measure in zip(asked, problem.measures, strict=True))
+        already = sum(one[measure.held] for one, measure in zip(asked, problem.measures, strict=True))
         row = np.array(
             [rise(asked[place], steps, number) for number, (place, *_) in enumerate(steps)] + [0.0] * len(problem.steps)
         )
-        rules.append(no_more(row, left - held))
+        rules.append(no_more(row, left - already))
     held = [max(s for s, cut in m.levels if m.firm + m.baseline_mean >= cut) for m in problem.measures]
     base = math.fsum(values[star - 1] for values, star in zip(problem.values, held, strict=True))
     gains = np.array([gain for *_, gain in steps] + [step.value for step in problem.steps])

@@ -126,7 +126,7 @@ class Master:
     def solve(
         self, objective: Floats, rules: Sequence[LinearConstraint], *, free: int = 0, near: float = 0.0
     ) -> OptimizeResult:
-        """The best solution, to a share `near`, or that after MOST_NODES; the last `free` variables are real numbers."""
+        """The best solution, to a share `near` or after MOST_NODES; the last `free` variables are real numbers."""
         binaries = self.size
         unit = float(np.abs(objective).max(initial=0.0)) or 1.0
         found = milp(

@@ -109,6 +109,8 @@ class Search:
 
         Stars are tried in turn at the bound, which lowers it, and part of the way to it, which finds plans.
         """
+        if self.lower < self.bound:
+            self.relax()
         share = HALF
         for tried in range(self.most_tries):
             upper = min(self.upper(), self.bound)
@@ -124,6 +126,13 @@ class Search:
                 break
             share = HALF if self.attempt(stars) else share * SHORTER
         self.cheapen()
+
+    def relax(self) -> None:
+        """First prices, and two ladders there: the second with weights that the first has found."""
+        for prices in relaxed(self.ground, self.master):
+            self.near = prices
+            self.bend(prices)
+            self.bend(prices)
 
     @property
     def most_tries(self) -> int:
@@ -150,10 +159,6 @@ class Search:
             prices = np.zeros(self.pool.columns)
             prices[place] = 1.0
             self.master.cuts.append(cut_of(self.pool, offer(self.pool, prices)))
-        for prices in relaxed(self.ground, self.master):
-            self.near = prices
-            self.bend(prices)
-            self.bend(prices)
         if self.keep(np.zeros(0, dtype=np.int64), np.append(np.zeros(self.pool.columns - 1), 1.0)):
             return
         held = tuple(measure.held for measure in self.problem.measures)
