@@ -15,7 +15,7 @@ ROW_SIZE = 100.0
 # A cut must be broken by more than this share to count.
 CLEAR = 2e-6
 # A search for stars ends here; its bound holds all the same.
-MOST_NODES = 3_000
+MOST_NODES = 1_000
 # The farthest from any cut need not be found exactly.
 NEARLY_EASIEST = 0.05
 

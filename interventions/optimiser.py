@@ -8,7 +8,9 @@ true of nothing.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -29,14 +31,18 @@ from interventions.tally import Tally, allowed, tally
 SMALL = 2_000
 # Of these so few are solved exactly at once.
 TINY = 200
-# The search ends after so many tries, fewer where there are more candidates: it ends in time by its own design.
-MOST_TRIES, TRIES_BY_ROWS = 400, 6e7
+# The search ends after so many tries, fewer where there is more to look at: it ends in time by its own design, and a
+# slower machine finds the same plan. So many tries in a row that better neither the plan nor the bound end it as well.
+MOST_TRIES, LEAST_TRIES, TRIES_BY_UPLIFTS = 150, 20, 1e8
+MOST_IN_VAIN = 30
 # A plan so near to the bound is good enough.
 TOLERANCE = 1e-3
 # After stars were reached, half of the way left to the bound is tried; after each try in vain, so much less of it.
 HALF, SHORTER = 0.5, 0.6
 # A first plan of stars may cost all but this share of the budget; the best stars are then reached at least cost.
 SPARE = 5e-3
+# So many straight cuts go over to a larger budget.
+KEPT_CUTS = 40
 
 
 @dataclass(frozen=True)
@@ -68,23 +74,38 @@ class Plan:
         return (self.upper_bound - self.lower_bound) / max(abs(self.upper_bound), 1e-300)
 
 
-def optimise(problem: Problem, candidates: Candidates, *, small: int = SMALL, tiny: int = TINY, seed: int = 0) -> Plan:
+def optimise(
+    problem: Problem,
+    candidates: Candidates,
+    *,
+    small: int = SMALL,
+    tiny: int = TINY,
+    seed: int = 0,
+    seconds: float = np.inf,
+) -> Plan:
     """Plan. Raises ProblemError where an equity floor cannot be reached.
 
     `small` is how many usable candidates are solved exactly where a gap is left. The same input and seed give the same
-    plan.
+    plan, unless `seconds` end the search: then the best plan by then, with the bound proven by then.
     """
     begun = time.monotonic()
-    with chatter_to_stderr(), threadpool_limits(limits=1):
+    with quietly():
         pool = pool_of(problem, candidates)
-        search = Search(problem, candidates, pool, Ground(pool, np.random.default_rng(seed)), master_of(problem))
-        search.begin()
-        if len(pool.owner) <= min(tiny, small):
-            search.search_whole()
-        search.run()
-        if len(pool.owner) <= small and search.bound == np.inf and search.lower < search.upper():
-            search.search_whole()
+        search = Search.of(problem, candidates, pool, seed=seed, deadline=begun + seconds)
+        search.search(small=small, tiny=tiny)
         return search.plan(seconds=time.monotonic() - begun)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """HiGHS silent, and one thread for matrices: they are small, and threads would wait for each other."""
+    with chatter_to_stderr(), threadpool_limits(limits=1):
+        yield
+
+
+def moved(cut: Cut, more: float) -> Cut:
+    """A cut where the budget is larger."""
+    return replace(cut, constant=cut.constant + (1 + 1e-10) * float(cut.prices[-1]) * more)
 
 
 @dataclass
@@ -103,41 +124,79 @@ class Search:
     bound: float = np.inf
     near: Floats | None = None
     weights: Floats | None = None
+    deadline: float = np.inf
+
+    @classmethod
+    def of(
+        cls, problem: Problem, candidates: Candidates, pool: Pool, *, seed: int = 0, deadline: float = np.inf
+    ) -> "Search":
+        """A search that knows nothing yet."""
+        ground = Ground(pool, np.random.default_rng(seed))
+        return cls(problem, candidates, pool, ground, master_of(problem), deadline=deadline)
+
+    def search(self, *, small: int = SMALL, tiny: int = TINY, after: "Search | None" = None) -> None:
+        """Everything there is to do, `after` a search with a smaller budget; small problems are searched whole."""
+        rows = len(self.pool.owner)
+        if after is not None:
+            self.learn(after)
+        else:
+            self.begin()
+        if rows <= min(tiny, small):
+            self.search_whole()
+        self.run()
+        if rows <= small and self.bound == np.inf and self.lower < self.upper():
+            self.search_whole()
+
+    def learn(self, other: "Search") -> None:
+        """What a search with a smaller budget found: its plan is a plan, its cuts hold with the dollars there are more.
+
+        Of the straight cuts the newest are kept, and the first, one a measure: more would slow the choice of stars.
+        """
+        more = self.problem.budget - other.problem.budget
+        old = other.master.cuts
+        kept = [*old[: self.pool.measures], *old[self.pool.measures :][-KEPT_CUTS:]]
+        self.master.cuts += [moved(cut, more) for cut in kept]
+        self.master.ladders += [replace(ladder, cut=moved(ladder.cut, more)) for ladder in other.master.ladders]
+        self.near, self.weights = other.near, other.weights
+        if other.rows is not None and other.prices is not None:
+            self.keep(other.rows, other.prices)
 
     def run(self) -> None:
         """Choose stars, price them, cut or round, until the plan meets the bound or all has been tried.
 
         Stars are tried in turn at the bound, which lowers it, and part of the way to it, which finds plans.
         """
-        if self.lower < self.bound:
+        if self.lower >= self.bound:
+            return
+        if self.lower < self.upper() * (1 - TOLERANCE):
             self.relax()
-        share = HALF
+        share, known, in_vain = HALF, (self.lower, np.inf), 0
         for tried in range(self.most_tries):
             upper = min(self.upper(), self.bound)
-            if upper - self.lower <= TOLERANCE * abs(upper):
+            in_vain = 0 if (self.lower, upper) != known else in_vain + 1
+            known = self.lower, upper
+            if upper - self.lower <= TOLERANCE * abs(upper) or in_vain > MOST_IN_VAIN or self.late:
                 break
-            target = upper if tried % 2 else self.lower + max(share * (upper - self.lower), self.finest)
-            stars = self.master.easiest(target)
-            if stars is None and target < upper:
-                stars = self.master.easiest(self.lower + self.finest)
+            stars = self.candidate_stars(upper, upper if tried % 2 else self.lower + share * (upper - self.lower))
             if stars is None:
-                if tried % 2:
-                    continue
                 break
             share = HALF if self.attempt(stars) else share * SHORTER
         self.cheapen()
 
-    def relax(self) -> None:
-        """First prices, and two ladders there: the second with weights that the first has found."""
-        for prices in relaxed(self.ground, self.master):
-            self.near = prices
-            self.bend(prices)
-            self.bend(prices)
+    def candidate_stars(self, upper: float, target: float) -> Stars | None:
+        """Stars worth the target, or what is left to try above the plan; None where nothing is."""
+        least = self.lower + self.finest
+        return self.master.easiest(min(max(target, least), upper)) or self.master.easiest(least)
+
+    @property
+    def late(self) -> bool:
+        """Whether the time that was given has run out."""
+        return time.monotonic() > self.deadline
 
     @property
     def most_tries(self) -> int:
         """How many stars may be tried."""
-        return int(min(MOST_TRIES, max(TRIES_BY_ROWS / max(len(self.pool.owner), 1), 10)))
+        return int(np.clip(TRIES_BY_UPLIFTS / max(self.pool.matrix.nnz, 1), LEAST_TRIES, MOST_TRIES))
 
     @property
     def finest(self) -> float:
@@ -145,13 +204,28 @@ class Search:
         return self.problem.grain or 1e-6 * max(abs(self.lower), 1.0)
 
     def cheapen(self) -> None:
-        """Reach the stars of the best plan at least cost."""
+        """Reach the worth of the best plan at least cost: with the stars that seem easiest, and with its own."""
         if self.rows is None:
             return
-        stars = tuple(tally(self.problem, self.candidates, self.rows).stars)
-        verdict = reach(self.ground, self.master.needs(stars), self.prices)
-        self.master.cuts += verdict.cuts
-        self.rounded(stars, verdict)
+        own = self.problem.worth(tally(self.problem, self.candidates, self.rows).stars)
+        for stars in (self.master.easiest(own), tuple(tally(self.problem, self.candidates, self.rows).stars)):
+            if stars is not None and not self.late:
+                verdict = reach(self.ground, self.master.needs(stars), self.prices)
+                self.master.cuts += verdict.cuts
+                self.rounded(stars, verdict)
+
+    def relax(self) -> None:
+        """First prices and two ladders there: the second puts weight where the best stars stand away from the first."""
+        for prices in relaxed(self.ground, self.master):
+            self.near = prices
+            ladder = self.bend(prices)
+            stars, _ = self.master.best()
+            if stars is None:
+                continue
+            rungs = zip(self.master.rungs, ladder.shifts, strict=True)
+            moved = np.array([abs(shift) for rung, shift in rungs if rung.stars == stars[rung.measure]])
+            self.weights = ladder.weights / ladder.weights.sum() + moved / max(moved.sum(), 1e-300)
+            self.bend(prices)
 
     def begin(self) -> None:
         """What is known before any stars: how far each measure can be raised, and a plan that keeps the floors."""
@@ -165,23 +239,12 @@ class Search:
         if not self.pool.members or not (self.attempt(held) or held in self.master.in_vain):
             raise self.no_plan("no plan within the budget and the capacities reaches")
 
-    def bend(self, prices: Floats) -> None:
-        """A ladder at these prices, and weights for the next: where the best stars stand away from its reference."""
-        if self.weights is None:
-            self.weights = prices[: self.pool.measures]
-        ladder = ladder_of(self.pool, offer(self.pool, prices), self.master.rungs, self.weights)
+    def bend(self, prices: Floats) -> Ladder:
+        """A ladder at these prices."""
+        weights = prices[: self.pool.measures] if self.weights is None else self.weights
+        ladder = ladder_of(self.pool, offer(self.pool, prices), self.master.rungs, weights)
         self.master.ladders.append(ladder)
-        stars, _ = self.master.best()
-        if stars is None:
-            return
-        moved = np.array(
-            [
-                abs(shift)
-                for rung, shift in zip(self.master.rungs, ladder.shifts, strict=True)
-                if rung.stars == stars[rung.measure]
-            ]
-        )
-        self.weights = ladder.weights / ladder.weights.sum() + moved / max(moved.sum(), 1e-300)
+        return ladder
 
     def attempt(self, stars: Stars) -> bool:
         """Whether a plan for these stars was found; if not, a cut forbids them or they are noted as tried in vain."""
