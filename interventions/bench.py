@@ -7,18 +7,15 @@ import numpy as np
 
 from interventions.candidates import Candidates
 from interventions.instances import contract
-from interventions.optimiser import optimise
-from interventions.pool import Pool, offer, pool_of
-from interventions.problem import Floats, Integers, Problem
-from interventions.reaching import Way, in_doubt
-from interventions.restricted import Goal, block_totals, solve
-from interventions.rounding import decided
+from interventions.optimiser import optimise, quietly
+from interventions.pool import pool_of
+from interventions.problem import Floats, Problem
+from interventions.strategies import most_worth, nearest_cut
 from interventions.tally import allowed, tally
 
 SIZES = (30_000, 100_000)
 # A small contract says little alone.
 SEEDS_OF_SMALL, SMALL = (1, 2, 3, 4), 50_000
-MOST_ROUNDS, NEAR = 80, 1e-4
 
 
 def optimiser(members: tuple[int, ...] = SIZES) -> dict[str, Any]:
@@ -56,46 +53,8 @@ def blind_optimum(problem: Problem, candidates: Candidates) -> float:
     )
 
 
-def nearest_cut(problem: Problem) -> Floats:
-    """What a closure is worth to one who looks at the next cut only: the measure's weight by the closures needed."""
-    worths = np.zeros(len(problem.measures))
-    for place, measure in enumerate(problem.measures):
-        needs = [least - measure.base for _, least in measure.thresholds(problem.confidence_z)]
-        if needs:
-            worths[place] = measure.weight / max(needs[0], 1.0)
-    return worths
-
-
 def worth_of(problem: Problem, candidates: Candidates, worths: Floats) -> float:
     """The objective reached by the plan whose closures are worth most at fixed worths."""
-    pool = pool_of(problem, candidates)
-    rows = most_worth(pool, np.concatenate([worths, np.zeros(len(pool.floors))]))
-    return problem.worth(tally(problem, candidates, pool.source[rows]).stars)
-
-
-def most_worth(pool: Pool, worths: Floats) -> Integers:
-    """Rows of the plan worth most within the limits, each closure having a fixed worth: a multiple-choice knapsack.
-
-    Solved as a linear programme to a ten-thousandth; split members are left out, and of what passes a limit the least.
-    """
-    points, prices = [offer(pool, np.concatenate([worths, np.zeros(len(pool.caps))]))], worths
-    for _ in range(MOST_ROUNDS):
-        free = in_doubt(pool, points)
-        mix = solve(pool, Goal.WORTH, worths, free, block_totals(pool, points, free))
-        if mix is None:
-            raise ArithmeticError("HiGHS found no solution of a programme that has one")
-        way, prices = Way(free, points[:], mix), mix.prices
-        points.append(offer(pool, mix.prices))
-        bound = float(mix.prices[pool.covers :] @ pool.caps) + points[-1].surplus
-        if bound - mix.value <= NEAR * bound:
-            break
-    chosen = decided(pool, way, np.random.default_rng(0))
-    return within(pool, chosen[chosen >= 0], pool.signed(prices))
-
-
-def within(pool: Pool, rows: Integers, signed: Floats) -> Integers:
-    """Rows without those worth least, as many as it takes to keep every limit."""
-    kept = rows[np.argsort(-(pool.matrix[rows] @ signed), kind="stable")]
-    used = np.cumsum(pool.matrix[kept][:, pool.covers :].toarray(), axis=0)
-    beyond = np.flatnonzero((used > pool.caps).any(axis=1))
-    return kept[: beyond[0]] if len(beyond) else kept
+    with quietly():
+        rows = most_worth(problem, candidates, pool_of(problem, candidates), worths)
+    return problem.worth(tally(problem, candidates, rows).stars)

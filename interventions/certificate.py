@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from interventions.ladders import Ladder, Rung
 from interventions.optimiser import Plan
+from interventions.pool import Cut
 from interventions.problem import Floats, Problem
 
-VERSION = 1
+VERSION = 2
 
 
 def prices_by_name(problem: Problem, prices: Floats) -> dict[str, Any]:
@@ -22,6 +24,21 @@ def prices_by_name(problem: Problem, prices: Floats) -> dict[str, Any]:
     }
 
 
+def cut_by_name(problem: Problem, cut: Cut) -> dict[str, Any]:
+    """A cut: its prices and its constant."""
+    return {**prices_by_name(problem, cut.prices), "constant": cut.constant}
+
+
+def ladder_by_name(problem: Problem, rungs: list[Rung], ladder: Ladder) -> dict[str, Any]:
+    """A ladder: its straight cut, the weights of the measures, and by how much the price of each level differs."""
+    names = [measure.name for measure in problem.measures]
+    shifts: dict[str, dict[str, float]] = {name: {} for name in names}
+    for rung, shift in zip(rungs, ladder.shifts, strict=True):
+        shifts[names[rung.measure]][str(rung.stars)] = float(shift)
+    weights = dict(zip(names, map(float, ladder.weights), strict=True))
+    return {**cut_by_name(problem, ladder.cut), "weights": weights, "shifts": shifts}
+
+
 def certificate_of(plan: Plan) -> dict[str, Any]:
     """Everything a checker needs beside the problem and the candidates."""
     return {
@@ -31,7 +48,8 @@ def certificate_of(plan: Plan) -> dict[str, Any]:
         "upper_bound": plan.upper_bound,
         "proof": plan.proof,
         "prices": prices_by_name(plan.problem, plan.prices),
-        "cuts": [{**prices_by_name(plan.problem, cut.prices), "constant": cut.constant} for cut in plan.cuts],
+        "cuts": [cut_by_name(plan.problem, cut) for cut in plan.cuts],
+        "ladders": [ladder_by_name(plan.problem, plan.rungs, ladder) for ladder in plan.ladders],
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -51,8 +52,16 @@ def check(problem: Problem, candidates: Candidates, rows: Integers, certificate:
         if abs(constant - cut["constant"]) > SAME * max(1.0, abs(constant)):
             findings.append(f"the constant of cut {place} is {constant:g}, the certificate says {cut['constant']:g}")
         cuts.append((cut, constant))
+    ladders = []
+    for place, ladder in enumerate(certificate["ladders"]):
+        constant, negative = constant_of(problem, candidates, ladder)
+        asked = None if negative else asked_of(problem, candidates, ladder)
+        if asked is None:
+            findings.append(f"ladder {place} has a price below 0 or a weight that is not above 0: it proves nothing")
+            continue
+        ladders.append((asked, constant - at_floors(problem, ladder)))
     with chatter_to_stderr():
-        bound = best_stars(problem, cuts, candidates if certificate["proof"] == "exact" else None)
+        bound = best_stars(problem, cuts, ladders, candidates if certificate["proof"] == "exact" else None)
     tolerance = SAME * max(1.0, abs(bound))
     if bound > certificate["upper_bound"] + tolerance:
         findings.append(f"the bound is {bound:g}, the certificate says {certificate['upper_bound']:g}")
@@ -96,21 +105,85 @@ def constant_of(problem: Problem, candidates: Candidates, cut: dict[str, Any]) -
     everything = np.concatenate([measures, floors, resources, [cut["budget"]]])
     if not (np.isfinite(everything).all() and (everything >= 0).all()):
         return math.inf, True
-    worth = candidates.uplifts @ measures - candidates.cost * cut["budget"] - candidates.uses @ resources
-    for floor, price in zip(problem.floors, floors, strict=True):
-        raised = candidates.uplifts[:, [floor.measure]].toarray().ravel()
-        worth += np.where(candidates.groups[floor.group], raised * price, 0.0)
-    # A row that alone passes a limit is in no plan; without it the cut is as true and closer.
-    fits = candidates.cost <= problem.budget
-    for place, cap in enumerate(problem.resources.values()):
-        fits &= candidates.uses[:, [place]].toarray().ravel() <= cap
+    worth, fits = worth_of_rows(problem, candidates, cut)
     best = np.zeros(len(candidates.member_names))
     np.maximum.at(best, candidates.member[fits], worth[fits])
     limits = cut["budget"] * problem.budget + float(resources @ list(problem.resources.values()))
     return (limits + float(best.sum())) * (1 + 1e-10), False
 
 
-def best_stars(problem: Problem, cuts: list[tuple[dict[str, Any], float]], candidates: Candidates | None) -> float:
+def worth_of_rows(
+    problem: Problem, candidates: Candidates, cut: dict[str, Any]
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """What each row is worth at the prices of a cut beyond what it takes, and which rows fit at all.
+
+    A row that alone passes a limit is in no plan; without it the cut is as true and closer.
+    """
+    worth = candidates.uplifts @ np.array([cut["measures"][measure.name] for measure in problem.measures])
+    worth -= candidates.cost * cut["budget"]
+    worth -= candidates.uses @ np.array([cut["resources"][name] for name in problem.resources])
+    for floor in problem.floors:
+        raised = candidates.uplifts[:, [floor.measure]].toarray().ravel()
+        worth += np.where(candidates.groups[floor.group], raised * cut["floors"][problem.floor_name(floor)], 0.0)
+    fits = candidates.cost <= problem.budget
+    for place, cap in enumerate(problem.resources.values()):
+        fits &= candidates.uses[:, [place]].toarray().ravel() <= cap
+    return worth, fits
+
+
+def at_floors(problem: Problem, cut: dict[str, Any]) -> float:
+    """What the floors are worth at the prices of a cut."""
+    return sum(cut["floors"][problem.floor_name(floor)] * floor.closures for floor in problem.floors)
+
+
+Asked = list[dict[int, float]]
+
+
+def asked_of(problem: Problem, candidates: Candidates, ladder: dict[str, Any]) -> Asked | None:
+    """What a ladder asks for each level of each measure, by one pass a level; None where it proves nothing.
+
+    `nothing` is an action of its own, the last of each member. See `ladders` for why it is true.
+    """
+    weights = [ladder["weights"][measure.name] for measure in problem.measures]
+    prices = np.array([ladder["measures"][measure.name] for measure in problem.measures])
+    if not all(math.isfinite(weight) and weight > 0 for weight in weights):
+        return None
+    worth, fits = worth_of_rows(problem, candidates, ladder)
+    people, rows = len(candidates.member_names), np.flatnonzero(fits)
+    owner = np.concatenate([candidates.member[rows], np.arange(people)])
+    worth = np.concatenate([worth[rows], np.zeros(people)])
+    order = np.lexsort((-worth, owner))
+    best = order[np.append(True, np.diff(owner[order]) > 0)]
+    uplifts = sparse.vstack([candidates.uplifts[rows], sparse.csr_array((people, len(prices)))], format="csc")
+    differ = []
+    for place in range(len(prices)):
+        column = uplifts[:, [place]].toarray().ravel()
+        differ.append((column[best], column - column[best][owner]))
+    weighted = np.zeros(len(owner))
+    for weight, (_, difference) in zip(weights, differ, strict=True):
+        weighted += weight * np.abs(difference)
+    share = (worth[best][owner] - worth) / np.where(weighted > 0, weighted, 1.0)
+    found: Asked = []
+    for measure, weight, price, (had, difference) in zip(problem.measures, weights, prices, differ, strict=True):
+        found.append({})
+        needs = {measure.held: 0.0}
+        needs |= {star: max(0.0, least - measure.base) for star, least in measure.thresholds(problem.confidence_z)}
+        for star, need in needs.items():
+            shift = ladder["shifts"][measure.name][str(star)]
+            if not math.isfinite(shift) or price + shift < -1e-12 * abs(price):
+                return None
+            turns = np.zeros(people)
+            np.maximum.at(turns, owner, shift * difference - share * weight * np.abs(difference))
+            found[-1][star] = max(0.0, (price + shift) * need - shift * float(had.sum()) - float(turns.sum()))
+    return found
+
+
+def best_stars(
+    problem: Problem,
+    cuts: list[tuple[dict[str, Any], float]],
+    ladders: list[tuple[Asked, float]],
+    candidates: Candidates | None,
+) -> float:
     """The worth of the best stars no cut forbids; with candidates, of the best stars a plan can reach.
 
     A binary says "at least so many stars": the levels of a measure are taken in order, and each adds its worth and its
@@ -121,12 +194,17 @@ def best_stars(problem: Problem, cuts: list[tuple[dict[str, Any], float]], candi
     rules = [rule for rule in orders(steps, size)] + ratings(problem, steps, size)
     for cut, constant in cuts:
         prices = [cut["measures"][problem.measures[place].name] for place, *_ in steps]
-        left = constant - sum(cut["floors"][problem.floor_name(floor)] * floor.closures for floor in problem.floors)
+        left = constant - at_floors(problem, cut)
         row = np.array(
             [price * need for price, (_, _, need, _) in zip(prices, steps, strict=True)] + [0.0] * len(problem.steps)
         )
-        unit = 100.0 / max(abs(left), 1e-6 * float(row.max(initial=0.0)), 1e-300)
-        rules.append(LinearConstraint(row[None, :] * unit, -np.inf, left * unit))
+        rules.append(no_more(row, left))
+    for asked, left in ladders:
+        already = sum(one[measure.held] for one, measure in zip(asked, problem.measures, strict=True))
+        row = np.array(
+            [rise(asked[place], steps, number) for number, (place, *_) in enumerate(steps)] + [0.0] * len(problem.steps)
+        )
+        rules.append(no_more(row, left - already))
     held = [max(s for s, cut in m.levels if m.firm + m.baseline_mean >= cut) for m in problem.measures]
     base = math.fsum(values[star - 1] for values, star in zip(problem.values, held, strict=True))
     gains = np.array([gain for *_, gain in steps] + [step.value for step in problem.steps])
@@ -139,9 +217,16 @@ def best_stars(problem: Problem, cuts: list[tuple[dict[str, Any], float]], candi
     options = {"mip_rel_gap": 0.0, "time_limit": EXACT_SECONDS}
     objective = np.concatenate([np.zeros(rows), -gains / unit])
     found = milp(objective, constraints=rules, integrality=np.ones(rows + size), bounds=Bounds(0, 1), options=options)
-    if found.status != 0:
+    if found.status not in (0, 1) or found.mip_dual_bound is None:
         raise ArithmeticError(f"HiGHS could not recompute the bound: {found.message}")
+    # Where the time did not suffice the bound is what was proven by then.
     return base - float(found.mip_dual_bound) * unit
+
+
+def no_more(row: Floats, most: float) -> LinearConstraint:
+    """A row of at most so much, in units in which HiGHS's tolerance is small."""
+    unit = 100.0 / max(abs(most), 1e-6 * float(np.abs(row).max(initial=0.0)), 1e-300)
+    return LinearConstraint(row[None, :] * unit, -np.inf, most * unit)
 
 
 Step = tuple[int, int, float, float]
@@ -159,6 +244,13 @@ def ladder(problem: Problem, place: int) -> list[Step]:
         found.append((place, star, need - had, values[star - 1] - values[below - 1]))
         had, below = need, star
     return found
+
+
+def rise(asked: dict[int, float], steps: list["Step"], number: int) -> float:
+    """What a ladder asks for a step more than for the step below."""
+    place, star = steps[number][:2]
+    below = steps[number - 1][1] if number and steps[number - 1][0] == place else min(asked)
+    return asked[star] - asked[below]
 
 
 def orders(steps: list[Step], size: int) -> list[LinearConstraint]:
@@ -225,8 +317,11 @@ def read_certificate(path: Path, problem: Problem) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         names = [measure.name for measure in problem.measures]
-        known = [list(cut["measures"]) for cut in [{"measures": found["prices"]["measures"]}, *found["cuts"]]]
-        missing = {"lower_bound", "upper_bound", "proof", "cuts"} - set(found)
+        known = [
+            list(cut["measures"])
+            for cut in [{"measures": found["prices"]["measures"]}, *found["cuts"], *found["ladders"]]
+        ]
+        missing = {"lower_bound", "upper_bound", "proof", "cuts", "ladders"} - set(found)
     except OSError as error:
         raise ProblemError(f"cannot be read: {error.strerror}", file=str(path)) from error
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

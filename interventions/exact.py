@@ -34,7 +34,7 @@ def search(problem: Problem, candidates: Candidates, pool: Pool, master: Master)
         found = solve(pool, master, forbidden)
         if found.x is None:
             break
-        unit = worth_unit(master)
+        unit = master.unit
         if not forbidden:
             bound = -found.mip_dual_bound * unit
         taken = found.x[: len(pool.owner)] > 0.5
@@ -54,11 +54,6 @@ def search(problem: Problem, candidates: Candidates, pool: Pool, master: Master)
     )
 
 
-def worth_unit(master: Master) -> float:
-    """The unit of worth in the programme: HiGHS likes numbers near one."""
-    return float(np.abs(master.worths()).max(initial=0.0)) or 1.0
-
-
 def solve(pool: Pool, master: Master, forbidden: list[np.ndarray]) -> OptimizeResult:
     """One search; plans in `forbidden` (flags of rows) are left out."""
     rows = len(pool.owner)
@@ -75,7 +70,7 @@ def solve(pool: Pool, master: Master, forbidden: list[np.ndarray]) -> OptimizeRe
         row = np.concatenate([np.where(taken, 1.0, -1.0), np.zeros(master.size)])
         constraints.append(LinearConstraint(row[None, :], -np.inf, float(taken.sum()) - 1.0))
     return milp(
-        np.concatenate([np.zeros(rows), master.worths() / worth_unit(master)]),
+        np.concatenate([np.zeros(rows), master.worths() / master.unit]),
         constraints=constraints,
         integrality=np.ones(rows + master.size),
         bounds=Bounds(0, 1),

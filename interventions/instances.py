@@ -1,9 +1,11 @@
 """Made-up contracts to measure the optimiser on: seeded, of any size, with gaps, actions, capacities and cuts.
 
+One contract of up to any number of measures (`contract`), or several that share budget and capacities (`contracts`).
+
 Rates, costs and effects lie in the ranges of the published ones (docs/optimiser.md); no figure of it is a finding.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,28 +51,65 @@ SORTS = [
 
 
 def contract(
-    members: int, *, seed: int, confidence_z: float = 1.28, dollars_a_member: float = 4.0
+    members: int, *, seed: int, confidence_z: float = 1.28, dollars_a_member: float = 4.0, measures: int = 12
 ) -> tuple[Problem, Candidates]:
-    """A contract of so many members with twelve measures, ten sorts of action and three capacities."""
+    """A contract of so many members with ten sorts of action and three capacities.
+
+    Beyond the twelfth, measures are like those before them, of other members.
+    """
     random = np.random.default_rng(seed)
-    open_gaps, measures = [], []
-    for code, weight, share, met, alone in MEASURES:
+    open_gaps, made = [], []
+    for place in range(measures):
+        kind, weight, share, met, alone = MEASURES[place % len(MEASURES)]
         inside = random.random(members) < share
         firm = inside & (random.random(members) < met + random.normal(0, 0.03))
         chance = np.clip(random.beta(8 * alone, 8 * (1 - alone), members), 0.01, 0.95)
         left = inside & ~firm
         open_gaps.append(np.where(left, chance, np.nan))
-        measures.append(measure(random, code, weight, inside, firm, chance[left]))
+        made.append(measure(random, code_of(kind, place), weight, inside, firm, chance[left]))
     problem = problem_of(
         {
             "objective": "weighted_stars",
             "confidence_z": confidence_z,
             "budget": round(members * dollars_a_member),
             "resources": {"live_call": members // 20, "kit": members // 25, "pharmacist": members // 40},
-            "measures": measures,
+            "measures": made,
         }
     )
     return problem, candidates(random, members, problem.measures, np.array(open_gaps))
+
+
+def contracts(members: int, *, seed: int, number: int, measures: int = 12) -> tuple[Problem, Candidates]:
+    """So many contracts, each of its share of the members and with measures of its own; one budget for all."""
+    parts = [contract(members // number, seed=1000 * seed + place, measures=measures) for place in range(number)]
+    names = [f"H{place + 1:04}" for place in range(number)]
+    problem = replace(
+        parts[0][0],
+        budget=sum(one.budget for one, _ in parts),
+        resources={name: sum(one.resources[name] for one, _ in parts) for name in parts[0][0].resources},
+        measures=tuple(
+            replace(one, contract=name) for name, (own, _) in zip(names, parts, strict=True) for one in own.measures
+        ),
+        values=tuple(values for own, _ in parts for values in own.values),
+    )
+    every = [one for _, one in parts]
+    people = np.cumsum([0, *(len(one.member_names) for one in every)])
+    return problem, Candidates(
+        member=np.concatenate([one.member + first for one, first in zip(every, people, strict=False)]),
+        member_names=pa.array([f"m{number:07}" for number in range(people[-1])]),
+        action=np.concatenate([one.action for one in every]),
+        action_names=every[0].action_names,
+        cost=np.concatenate([one.cost for one in every]),
+        uplifts=sparse.csr_array(sparse.block_diag([one.uplifts for one in every], format="csr")),
+        uses=sparse.csr_array(sparse.vstack([one.uses for one in every], format="csr")),
+        groups={},
+    )
+
+
+def code_of(kind: str, place: int) -> str:
+    """The code of a measure: its kind, and the round it belongs to from the second on."""
+    again = place // len(MEASURES)
+    return f"{kind}.{again + 1}" if again else kind
 
 
 def measure(
@@ -100,7 +139,7 @@ def candidates(random: Generator, members: int, measures: tuple[Measure, ...], c
     parts: list[Any] = []
     resources = ["live_call", "kit", "pharmacist"]
     for place, sort in enumerate(SORTS):
-        effect = np.array([sort.effects.get(code, 0.0) for code in codes])[:, None]
+        effect = np.array([sort.effects.get(code.split(".")[0], 0.0) for code in codes])[:, None]
         uplift = effect * answers * np.nan_to_num(1 - chances) * random.uniform(0.7, 1.3, (1, members))
         uplift = np.minimum(uplift, 0.9 * np.nan_to_num(1 - chances))
         who = np.flatnonzero(uplift.any(axis=0))

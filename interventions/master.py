@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
+from interventions.ladders import Ladder, Rung
 from interventions.pool import Cut
 from interventions.problem import Floats, Problem
 
@@ -13,27 +14,22 @@ from interventions.problem import Floats, Problem
 ROW_SIZE = 100.0
 # A cut must be broken by more than this share to count.
 CLEAR = 2e-6
+# A search for stars ends here; its bound holds all the same.
+MOST_NODES = 1_000
+# The farthest from any cut need not be found exactly.
+NEARLY_EASIEST = 0.05
 
 Stars = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Rung:
-    """A number of stars of a measure: its place, the stars, the closures needed beyond the baseline, its worth."""
-
-    measure: int
-    stars: int
-    need: float
-    worth: float
-
-
 @dataclass
 class Master:
-    """The stars there are to choose from, the cuts so far, and stars tried in vain."""
+    """The stars there are to choose from, the cuts and ladders so far, and stars tried in vain."""
 
     problem: Problem
     rungs: list[Rung]
     cuts: list[Cut] = field(default_factory=list)
+    ladders: list[Ladder] = field(default_factory=list)
     in_vain: list[Stars] = field(default_factory=list)
 
     def needs(self, stars: Stars) -> Floats:
@@ -41,38 +37,34 @@ class Master:
         needed = {(rung.measure, rung.stars): rung.need for rung in self.rungs}
         return np.array([needed[place, one] for place, one in enumerate(stars)])
 
-    def best(self) -> tuple[Stars, float] | None:
-        """The stars of most worth no cut forbids, and that worth: an upper bound for every plan."""
-        found = self.solve(self.worths(), self.rules())
-        return None if found is None else (found, self.problem.worth(found))
+    def best(self) -> tuple[Stars | None, float]:
+        """The best stars found that no cut forbids, and what no plan can pass, proven even where the search ends early.
 
-    def next(self, above: float, most: float) -> Stars | None:
-        """The stars to try next: of most worth not above `most`, not tried yet, and of these the farthest from any cut.
-
-        None where nothing is worth more than `above`.
+        The bound is minus infinity where the cuts forbid everything.
         """
-        worths = self.worths()
-        rules = [*self.rules(), *self.untried()]
-        if np.isfinite(most):
-            rules.append(LinearConstraint(-worths[None, :], -np.inf, most))
-        found = self.solve(worths, rules)
-        tolerance = 1e-9 * max(1.0, abs(above) if np.isfinite(above) else 1.0)
-        if found is None or self.problem.worth(found) <= above + tolerance:
-            return None
-        rules.append(LinearConstraint(-worths[None, :], self.problem.worth(found) - tolerance, np.inf))
-        return self.easiest(rules) or found
+        found = self.solve(self.worths(), self.rules())
+        if found.status == 2:
+            return None, -np.inf
+        bound = self.problem.floor(-float(found.mip_dual_bound) * self.unit)
+        stars = self.stars_of(found)
+        return stars, bound if stars is None else max(bound, self.problem.worth(stars))
 
-    def easiest(self, rules: list[LinearConstraint]) -> Stars | None:
-        """Of the stars that keep the rules those that leave the most room below the tightest cut."""
-        if not self.cuts:
-            return None
+    def easiest(self, at_least: float) -> Stars | None:
+        """Of the stars worth so much, not forbidden and not tried in vain, those farthest below the tightest cut."""
+        worths, tolerance = self.worths(), 1e-7 * max(1.0, abs(at_least))
+        rules = [*self.rules(), *self.untried()]
+        rules.append(LinearConstraint(-worths[None, :] / self.unit, (at_least - tolerance) / self.unit, np.inf))
         rows, bounds = self.cut_rows()
         widened = [
             LinearConstraint(np.hstack([rule.A, np.zeros((len(rule.A), 1))]), rule.lb, rule.ub) for rule in rules
         ]
         widened.append(LinearConstraint(np.hstack([rows, -np.ones((len(rows), 1))]), -np.inf, bounds))
-        room = np.append(np.zeros(self.size), 1.0)
-        return self.solve(room, widened, free=1)
+        return self.stars_of(self.solve(np.append(np.zeros(self.size), 1.0), widened, free=1, near=NEARLY_EASIEST))
+
+    @property
+    def unit(self) -> float:
+        """The unit of worth in the programmes: HiGHS likes numbers near one."""
+        return float(np.abs(self.worths()).max(initial=0.0)) or 1.0
 
     @property
     def size(self) -> int:
@@ -111,9 +103,11 @@ class Master:
         """
         measures = len(self.problem.measures)
         floors = np.array([floor.closures for floor in self.problem.floors])
-        rows, bounds = np.zeros((len(self.cuts), self.size)), np.zeros(len(self.cuts))
-        for place, cut in enumerate(self.cuts):
-            asked = np.array([cut.prices[rung.measure] * rung.need for rung in self.rungs])
+        measure, need = np.array([r.measure for r in self.rungs]), np.array([r.need for r in self.rungs])
+        both = [(cut, cut.prices[measure] * need) for cut in self.cuts]
+        both += [(ladder.cut, ladder.asked) for ladder in self.ladders]
+        rows, bounds = np.zeros((len(both), self.size)), np.zeros(len(both))
+        for place, (cut, asked) in enumerate(both):
             bound = cut.constant - float(cut.prices[measures : measures + len(floors)] @ floors)
             unit = max(bound, float(asked.max(initial=0.0)) * CLEAR, 1e-300)
             rows[place, : len(self.rungs)] = ROW_SIZE * np.minimum(asked / unit, 2.0)
@@ -129,8 +123,10 @@ class Master:
             rules.append(LinearConstraint(row, -np.inf, len(stars) - 1))
         return rules
 
-    def solve(self, objective: Floats, rules: Sequence[LinearConstraint], *, free: int = 0) -> Stars | None:
-        """The stars of the best solution, None where there is none. The last `free` variables are real numbers."""
+    def solve(
+        self, objective: Floats, rules: Sequence[LinearConstraint], *, free: int = 0, near: float = 0.0
+    ) -> OptimizeResult:
+        """The best solution, to a share `near` or after MOST_NODES; the last `free` variables are real numbers."""
         binaries = self.size
         unit = float(np.abs(objective).max(initial=0.0)) or 1.0
         found = milp(
@@ -138,12 +134,16 @@ class Master:
             constraints=rules,
             integrality=np.append(np.ones(binaries), np.zeros(free)),
             bounds=Bounds(np.append(np.zeros(binaries), [-ROW_SIZE] * free), np.ones(binaries + free)),
-            options={"mip_rel_gap": 0.0},
+            options={"mip_rel_gap": near, "node_limit": MOST_NODES},
         )
-        if found.status == 2:
-            return None
-        if found.status != 0:
+        if found.status not in (0, 1, 2):
             raise ArithmeticError(f"HiGHS could not choose stars: {found.message}")
+        return found
+
+    def stars_of(self, found: OptimizeResult) -> Stars | None:
+        """The stars of a solution."""
+        if found.x is None:
+            return None
         chosen = {rung.measure: rung.stars for rung, taken in zip(self.rungs, found.x, strict=False) if taken > 0.5}
         return tuple(chosen[place] for place in range(len(self.problem.measures)))
 

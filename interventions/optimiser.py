@@ -8,17 +8,22 @@ true of nothing.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from interventions import exact
 from interventions.candidates import Candidates
 from interventions.highs import chatter_to_stderr
+from interventions.ladders import Ladder, Rung, ladder_of
 from interventions.master import Master, Stars, master_of
 from interventions.pool import Cut, Pool, cut_of, offer, pool_of
 from interventions.problem import Floats, Integers, Problem, ProblemError
 from interventions.reaching import Ground, Verdict, reach
+from interventions.relaxing import relaxed
 from interventions.rounding import plans
 from interventions.tally import Tally, allowed, tally
 
@@ -26,11 +31,18 @@ from interventions.tally import Tally, allowed, tally
 SMALL = 2_000
 # Of these so few are solved exactly at once.
 TINY = 200
-MOST_TRIES = 200
-# Each so many tries, this share of the way to the bound is tried: with many measures the best stars are found late.
-MODEST_EACH, MODEST = 15, 0.8
-# After so many stars of one worth tried in vain, lower worth is tried, so that a good plan is found in time.
-MOST_IN_VAIN = 6
+# The search ends after so many tries, fewer where there is more to look at: it ends in time by its own design, and a
+# slower machine finds the same plan. So many tries in a row that better neither the plan nor the bound end it as well.
+MOST_TRIES, LEAST_TRIES, TRIES_BY_UPLIFTS = 150, 20, 1e8
+MOST_IN_VAIN = 30
+# A plan so near to the bound is good enough.
+TOLERANCE = 1e-3
+# After stars were reached, half of the way left to the bound is tried; after each try in vain, so much less of it.
+HALF, SHORTER = 0.5, 0.6
+# A first plan of stars may cost all but this share of the budget; the best stars are then reached at least cost.
+SPARE = 5e-3
+# So many straight cuts go over to a larger budget.
+KEPT_CUTS = 40
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,8 @@ class Plan:
     proof: str
     prices: Floats
     cuts: list[Cut]
+    ladders: list[Ladder]
+    rungs: list[Rung]
     seconds: float
 
     @property
@@ -60,23 +74,38 @@ class Plan:
         return (self.upper_bound - self.lower_bound) / max(abs(self.upper_bound), 1e-300)
 
 
-def optimise(problem: Problem, candidates: Candidates, *, small: int = SMALL, tiny: int = TINY, seed: int = 0) -> Plan:
+def optimise(
+    problem: Problem,
+    candidates: Candidates,
+    *,
+    small: int = SMALL,
+    tiny: int = TINY,
+    seed: int = 0,
+    seconds: float = np.inf,
+) -> Plan:
     """Plan. Raises ProblemError where an equity floor cannot be reached.
 
     `small` is how many usable candidates are solved exactly where a gap is left. The same input and seed give the same
-    plan.
+    plan, unless `seconds` end the search: then the best plan by then, with the bound proven by then.
     """
     begun = time.monotonic()
-    with chatter_to_stderr():
+    with quietly():
         pool = pool_of(problem, candidates)
-        search = Search(problem, candidates, pool, Ground(pool, np.random.default_rng(seed)), master_of(problem))
-        search.begin()
-        if len(pool.owner) <= min(tiny, small):
-            search.search_whole()
-        search.run()
-        if len(pool.owner) <= small and search.bound == np.inf and search.lower < search.upper():
-            search.search_whole()
+        search = Search.of(problem, candidates, pool, seed=seed, deadline=begun + seconds)
+        search.search(small=small, tiny=tiny)
         return search.plan(seconds=time.monotonic() - begun)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """HiGHS silent, and one thread for matrices: they are small, and threads would wait for each other."""
+    with chatter_to_stderr(), threadpool_limits(limits=1):
+        yield
+
+
+def moved(cut: Cut, more: float) -> Cut:
+    """A cut where the budget is larger."""
+    return replace(cut, constant=cut.constant + (1 + 1e-10) * float(cut.prices[-1]) * more)
 
 
 @dataclass
@@ -94,25 +123,109 @@ class Search:
     prices: Floats | None = None
     bound: float = np.inf
     near: Floats | None = None
+    weights: Floats | None = None
+    deadline: float = np.inf
+
+    @classmethod
+    def of(
+        cls, problem: Problem, candidates: Candidates, pool: Pool, *, seed: int = 0, deadline: float = np.inf
+    ) -> "Search":
+        """A search that knows nothing yet."""
+        ground = Ground(pool, np.random.default_rng(seed))
+        return cls(problem, candidates, pool, ground, master_of(problem), deadline=deadline)
+
+    def search(self, *, small: int = SMALL, tiny: int = TINY, after: "Search | None" = None) -> None:
+        """Everything there is to do, `after` a search with a smaller budget; small problems are searched whole."""
+        rows = len(self.pool.owner)
+        if after is not None:
+            self.learn(after)
+        else:
+            self.begin()
+        if rows <= min(tiny, small):
+            self.search_whole()
+        self.run()
+        if rows <= small and self.bound == np.inf and self.lower < self.upper():
+            self.search_whole()
+
+    def learn(self, other: "Search") -> None:
+        """What a search with a smaller budget found: its plan is a plan, its cuts hold with the dollars there are more.
+
+        Of the straight cuts the newest are kept, and the first, one a measure: more would slow the choice of stars.
+        """
+        more = self.problem.budget - other.problem.budget
+        old = other.master.cuts
+        kept = [*old[: self.pool.measures], *old[self.pool.measures :][-KEPT_CUTS:]]
+        self.master.cuts += [moved(cut, more) for cut in kept]
+        self.master.ladders += [replace(ladder, cut=moved(ladder.cut, more)) for ladder in other.master.ladders]
+        self.near, self.weights = other.near, other.weights
+        if other.rows is not None and other.prices is not None:
+            self.keep(other.rows, other.prices)
 
     def run(self) -> None:
-        """Choose stars, price them, cut or round, until the plan meets the bound or all has been tried."""
-        most, in_vain = self.bound, 0
-        for tried in range(1, MOST_TRIES + 1):
-            if self.lower >= self.bound:
+        """Choose stars, price them, cut or round, until the plan meets the bound or all has been tried.
+
+        Stars are tried in turn at the bound, which lowers it, and part of the way to it, which finds plans.
+        """
+        if self.lower >= self.bound:
+            return
+        if self.lower < self.upper() * (1 - TOLERANCE):
+            self.relax()
+        share, known, in_vain = HALF, (self.lower, np.inf), 0
+        for tried in range(self.most_tries):
+            upper = min(self.upper(), self.bound)
+            in_vain = 0 if (self.lower, upper) != known else in_vain + 1
+            known = self.lower, upper
+            if upper - self.lower <= TOLERANCE * abs(upper) or in_vain > MOST_IN_VAIN or self.late:
                 break
-            stars = self.master.next(self.lower, most)
+            stars = self.candidate_stars(upper, upper if tried % 2 else self.lower + share * (upper - self.lower))
             if stars is None:
                 break
-            if tried % MODEST_EACH == 0:
-                modest = self.lower + MODEST * (self.problem.worth(stars) - self.lower)
-                stars = self.master.next(self.lower, modest) or stars
-            if self.attempt(stars):
-                in_vain = 0
-            elif stars in self.master.in_vain:
-                in_vain += 1
-                if in_vain >= MOST_IN_VAIN:
-                    most, in_vain = self.problem.worth(stars) - 1e-6 * max(1.0, abs(self.problem.worth(stars))), 0
+            share = HALF if self.attempt(stars) else share * SHORTER
+        self.cheapen()
+
+    def candidate_stars(self, upper: float, target: float) -> Stars | None:
+        """Stars worth the target, or what is left to try above the plan; None where nothing is."""
+        least = self.lower + self.finest
+        return self.master.easiest(min(max(target, least), upper)) or self.master.easiest(least)
+
+    @property
+    def late(self) -> bool:
+        """Whether the time that was given has run out."""
+        return time.monotonic() > self.deadline
+
+    @property
+    def most_tries(self) -> int:
+        """How many stars may be tried."""
+        return int(np.clip(TRIES_BY_UPLIFTS / max(self.pool.matrix.nnz, 1), LEAST_TRIES, MOST_TRIES))
+
+    @property
+    def finest(self) -> float:
+        """By how much a plan must be better to be worth finding."""
+        return self.problem.grain or 1e-6 * max(abs(self.lower), 1.0)
+
+    def cheapen(self) -> None:
+        """Reach the worth of the best plan at least cost: with the stars that seem easiest, and with its own."""
+        if self.rows is None:
+            return
+        own = self.problem.worth(tally(self.problem, self.candidates, self.rows).stars)
+        for stars in (self.master.easiest(own), tuple(tally(self.problem, self.candidates, self.rows).stars)):
+            if stars is not None and not self.late:
+                verdict = reach(self.ground, self.master.needs(stars), self.prices)
+                self.master.cuts += verdict.cuts
+                self.rounded(stars, verdict)
+
+    def relax(self) -> None:
+        """First prices and two ladders there: the second puts weight where the best stars stand away from the first."""
+        for prices in relaxed(self.ground, self.master):
+            self.near = prices
+            ladder = self.bend(prices)
+            stars, _ = self.master.best()
+            if stars is None:
+                continue
+            rungs = zip(self.master.rungs, ladder.shifts, strict=True)
+            moved = np.array([abs(shift) for rung, shift in rungs if rung.stars == stars[rung.measure]])
+            self.weights = ladder.weights / ladder.weights.sum() + moved / max(moved.sum(), 1e-300)
+            self.bend(prices)
 
     def begin(self) -> None:
         """What is known before any stars: how far each measure can be raised, and a plan that keeps the floors."""
@@ -126,26 +239,36 @@ class Search:
         if not self.pool.members or not (self.attempt(held) or held in self.master.in_vain):
             raise self.no_plan("no plan within the budget and the capacities reaches")
 
+    def bend(self, prices: Floats) -> Ladder:
+        """A ladder at these prices."""
+        weights = prices[: self.pool.measures] if self.weights is None else self.weights
+        ladder = ladder_of(self.pool, offer(self.pool, prices), self.master.rungs, weights)
+        self.master.ladders.append(ladder)
+        return ladder
+
     def attempt(self, stars: Stars) -> bool:
         """Whether a plan for these stars was found; if not, a cut forbids them or they are noted as tried in vain."""
-        verdict = reach(self.ground, self.master.needs(stars), self.near)
-        self.near = verdict.prices
+        enough = self.problem.budget * (1 - SPARE)
+        verdict = reach(self.ground, self.master.needs(stars), self.near, enough=enough)
+        if not verdict.forbidden:
+            self.near = verdict.prices
         self.master.cuts += verdict.cuts
         if verdict.forbidden:
+            self.bend(verdict.prices)
             return False
-        if self.rounded(stars, verdict):
+        if self.rounded(stars, verdict, enough):
             return True
         self.master.in_vain.append(stars)
         return False
 
-    def rounded(self, stars: Stars, verdict: Verdict) -> bool:
+    def rounded(self, stars: Stars, verdict: Verdict, enough: float = 0.0) -> bool:
         """Round a fractional plan; kept where it keeps every limit and is better than the one before."""
         if verdict.way is None:
             return False
         needs, nearest = self.master.needs(stars), offer(self.pool, verdict.prices)
         return any(
             self.keep(self.pool.source[rows], verdict.prices)
-            for rows in plans(self.pool, needs, verdict.way, nearest, self.ground.random)
+            for rows in plans(self.pool, needs, verdict.way, nearest, self.ground.random, enough=enough)
         )
 
     def keep(self, rows: Integers, prices: Floats) -> bool:
@@ -159,8 +282,7 @@ class Search:
 
     def upper(self) -> float:
         """What no plan can pass, by the cuts so far."""
-        best = self.master.best()
-        return -np.inf if best is None else best[1]
+        return self.master.best()[1]
 
     def search_whole(self) -> None:
         """Look for a better plan, and a better bound, in the whole problem at once."""
@@ -192,5 +314,7 @@ class Search:
             proof="exact" if self.bound < by_prices else "prices",
             prices=prices,
             cuts=self.master.cuts,
+            ladders=self.master.ladders,
+            rungs=self.master.rungs,
             seconds=seconds,
         )

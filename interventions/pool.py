@@ -57,6 +57,11 @@ class Pool:
         found[np.unique(self.matrix.indices[fractions])] = False
         return found
 
+    @cached_property
+    def by_column(self) -> sparse.csc_array:
+        """The matrix, to be read a column at a time."""
+        return sparse.csc_array(self.matrix)
+
     def signed(self, prices: Floats) -> Floats:
         """Prices with the limits negative: what a row is worth is its dot product with these."""
         return np.concatenate([prices[: self.covers], -prices[self.covers :]])
@@ -187,6 +192,10 @@ class Cut:
 
 
 def cut_of(pool: Pool, offered: Offer) -> Cut:
-    """The cut of one exact pass. The constant is raised by more than the pass can have lost in rounding."""
-    constant = float(offered.prices[pool.covers :] @ pool.caps) + offered.surplus
-    return Cut(offered.prices, constant * (1 + 1e-10))
+    """The cut of one exact pass."""
+    return cut_at(pool, offered.prices, offered.surplus)
+
+
+def cut_at(pool: Pool, prices: Floats, surplus: float) -> Cut:
+    """The cut of prices and their surplus. The constant is raised by more than a pass can have lost in rounding."""
+    return Cut(prices, (float(prices[pool.covers :] @ pool.caps) + surplus) * (1 + 1e-10))

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ Integers = npt.NDArray[np.int64]
 OBJECTIVES = ("stars", "weighted_stars", "dollars")
 # CMS awards one to five stars.
 MOST_STARS = 5
+# Worths are multiples of some part of one, down to this.
+FINEST_WORTH = 1_000
+# A bound so much of a grain below a worth that there can be is that worth, rounded in a solver.
+ROUNDING = 1e-3
 
 
 class ProblemError(Exception):
@@ -120,6 +125,24 @@ class Problem:
         """What these stars, in the order of the measures, are worth under the objective."""
         earned = math.fsum(values[star - 1] for values, star in zip(self.values, stars, strict=True))
         return earned + math.fsum(step.value for step in self.steps if self.reaches(step, stars))
+
+    @cached_property
+    def grain(self) -> float:
+        """What every worth is a whole multiple of, beyond the worth of one star everywhere; 0: nothing that is said."""
+        steps = [step.value for step in self.steps]
+        gains = [after - before for values in self.values for before, after in itertools.pairwise(values)]
+        parts = [Fraction(one).limit_denominator(FINEST_WORTH) for one in (*gains, *steps)]
+        if any(abs(float(part) - one) > 1e-12 * abs(one) for part, one in zip(parts, (*gains, *steps), strict=True)):
+            return 0.0
+        below = math.lcm(*(part.denominator for part in parts))
+        return math.gcd(*(int(part * below) for part in parts)) / below
+
+    def floor(self, bound: float) -> float:
+        """The largest worth there can be that is not above a bound."""
+        least = math.fsum(values[0] for values in self.values)
+        if not self.grain or not math.isfinite(bound):
+            return bound
+        return least + math.floor((bound - least) / self.grain + ROUNDING) * self.grain
 
     def reaches(self, step: RatingStep, stars: Sequence[int]) -> bool:
         """Whether a contract's weighted mean reaches a step."""

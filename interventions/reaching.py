@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from interventions.master import CLEAR
-from interventions.pool import Cut, Offer, Pool, cut_of, offer, sample_of
+from interventions.pool import Cut, Offer, Pool, cut_at, cut_of, offer, sample_of
 from interventions.problem import Floats
 from interventions.restricted import Free, Goal, Mix, block_totals, solve
 from interventions.sharpening import COOLING, sharpen
@@ -24,12 +24,14 @@ MANY = 50_000
 # So many members decide alone in the linear programme; more take longer, fewer need more rounds.
 FREE_MEMBERS = 800
 FREE_ROWS = 16_000
-MOST_ROUNDS = 40
+MOST_ROUNDS = 10
 # Dollars above the least that stars can cost, as a share, at which sharpening ends.
 NEAR_LEAST = 1e-4
 # On the sample a cut broken by so much needs no more sharpening: all members will break it too.
 FAR_OUT = 0.3
 RUN_AWAY = 10.0
+# Needs that break a cut by this share are out of reach; a cut that is broken by less is worth sharpening.
+DEEP = 0.03
 
 
 @dataclass(frozen=True)
@@ -95,39 +97,47 @@ class Ground:
         return [self.dollar * COOLING**power for power in range(hottest, coldest)]
 
 
-def reach(ground: Ground, needs: Floats, near: Floats | None = None) -> Verdict:
+def reach(ground: Ground, needs: Floats, near: Floats | None = None, *, enough: float = 0.0) -> Verdict:
     """Sharpen prices for these needs (closures beyond the baseline, by measure) until all is known.
 
-    `near` are prices of similar needs to begin with.
+    `near` are sharp prices of similar needs to begin with. A way that costs at most `enough` dollars need not be the
+    cheapest.
     """
     pool = ground.pool
     required = np.concatenate([needs, pool.floors])
     if all_free(pool):
-        return finish(ground, needs, required, [])
+        return finish(ground, needs, required, [], enough)
     start = first_prices(ground, required, near)
-    points: list[Offer] = []
     # The more members, the colder it must be for only a few to be in doubt.
     colder = round(math.log(max(pool.members / MANY, 1.0), 1 / COOLING))
-    temperatures = ground.temperatures(3 if ground.ratio < 1 else 6, 7 + colder)
-    for prices, _ in sharpen(pool, required, start, temperatures, ground.typical):
-        points.append(offer(pool, prices))
-        cut = cut_of(pool, points[-1])
-        if cut.excess(pool, needs) > CLEAR:
-            return Verdict([cut], True, prices)
-    return finish(ground, needs, required, points[-3:])
+    hottest = 4 if near is not None else 3 if ground.ratio < 1 else 6
+    last: list[Floats] = []
+    deepest, depth = None, 0.0
+    for prices, surplus in sharpen(pool, required, start, ground.temperatures(hottest, 8 + colder), ground.typical):
+        last = [*last[-2:], prices]
+        cut = cut_at(pool, prices, surplus)
+        excess = cut.excess(pool, needs)
+        if excess > max(CLEAR, depth):
+            grown = excess - depth
+            deepest, depth = cut, excess
+            if depth > DEEP or grown < 0.1 * depth:
+                break
+        elif deepest is not None:
+            break
+    if deepest is not None:
+        return Verdict([deepest], True, deepest.prices)
+    return finish(ground, needs, required, [offer(pool, prices) for prices in last], enough)
 
 
 def first_prices(ground: Ground, required: Floats, near: Floats | None) -> Floats:
-    """Prices by the sample alone; where it finds the needs far out of reach it stops."""
+    """Prices near others, or by the sample alone; where it finds the needs far out of reach it stops."""
     start = ground.typical.copy()
     start[ground.pool.covers :] = 0.0
-    hottest = 1
     if near is not None:
         # Prices that ran away from needs out of reach are no place to begin.
-        start = np.where(near > 0, np.minimum(near, RUN_AWAY * ground.typical), start)
-        hottest = 2
+        return np.where(near > 0, np.minimum(near, RUN_AWAY * ground.typical), start)
     small = required * ground.ratio
-    for prices, surplus in sharpen(ground.sample, small, start, ground.temperatures(hottest, 7), ground.typical):
+    for prices, surplus in sharpen(ground.sample, small, start, ground.temperatures(1, 7), ground.typical):
         start = prices
         covers = ground.pool.covers
         constant = float(prices[covers:] @ ground.sample.caps) + surplus
@@ -136,8 +146,8 @@ def first_prices(ground: Ground, required: Floats, near: Floats | None) -> Float
     return start
 
 
-def finish(ground: Ground, needs: Floats, required: Floats, points: list[Offer]) -> Verdict:
-    """Let those in doubt decide in linear programmes until the cost is the least, or a cut forbids the needs."""
+def finish(ground: Ground, needs: Floats, required: Floats, points: list[Offer], enough: float) -> Verdict:
+    """Let those in doubt decide in linear programmes until the cost is the least (or `enough`), or a cut forbids it."""
     pool = ground.pool
     cuts: list[Cut] = [cut_of(pool, points[-1])] if points else []
     way, least = None, np.inf
@@ -151,7 +161,7 @@ def finish(ground: Ground, needs: Floats, required: Floats, points: list[Offer])
         if mix.complete:
             if mix.value < least:
                 way, least = Way(free, points[:-1], mix), mix.value
-            if mix.value - least_cost(pool, required, points[-1]) <= NEAR_LEAST * mix.value:
+            if mix.value <= enough or mix.value - least_cost(pool, required, points[-1]) <= NEAR_LEAST * mix.value:
                 break
         elif all_free(pool):
             break

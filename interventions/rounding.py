@@ -21,18 +21,25 @@ MOST_ROWS_A_MEMBER = 8
 SECONDS = 4.0
 # A plan may cost this share more than the cheapest that the small programme could find.
 SPARE_COST = 3e-4
+ANY_COST = 1.0
 GOLDEN = (5**0.5 - 1) / 2
 
 
-def plans(pool: Pool, needs: Floats, way: Way, nearest: Offer, random: np.random.Generator) -> Iterator[Integers]:
-    """Rows of plans near the fractional one, each search wider than the one before; the caller checks every digit."""
+def plans(
+    pool: Pool, needs: Floats, way: Way, nearest: Offer, random: np.random.Generator, *, enough: float = 0.0
+) -> Iterator[Integers]:
+    """Rows of plans near the fractional one, each search wider than the one before; the caller checks every digit.
+
+    Where the fractional plan costs at most `enough` dollars any plan within the budget will do.
+    """
+    spare = SPARE_COST if way.mix.value > enough else ANY_COST
     chosen = decided(pool, way, random)
     split = np.flatnonzero(chosen == -2)
     required = np.concatenate([needs, pool.floors])
     order = np.argsort(nearest.margin, kind="stable")
     for neighbours in NEIGHBOURS:
         open_members = np.union1d(split, order[:neighbours])
-        rows = repaired(pool, required, chosen, open_members, nearest.prices)
+        rows = repaired(pool, required, chosen, open_members, nearest.prices, spare)
         if rows is not None:
             yield rows
         if neighbours >= pool.members:
@@ -73,7 +80,9 @@ def dealt(pool: Pool, way: Way, random: np.random.Generator) -> Integers:
     return chosen
 
 
-def repaired(pool: Pool, required: Floats, chosen: Integers, members: Integers, prices: Floats) -> Integers | None:
+def repaired(
+    pool: Pool, required: Floats, chosen: Integers, members: Integers, prices: Floats, spare: float
+) -> Integers | None:
     """The rows of a plan that leaves all other members as chosen and decides these anew; None where there is none."""
     kept = chosen.copy()
     kept[members] = -1
@@ -93,7 +102,7 @@ def repaired(pool: Pool, required: Floats, chosen: Integers, members: Integers, 
         ],
         integrality=np.ones(len(rows)),
         bounds=Bounds(0, 1),
-        options={"time_limit": SECONDS, "mip_rel_gap": SPARE_COST * spend / max(cost.mean() * len(members), 1e-9)},
+        options={"time_limit": SECONDS, "mip_rel_gap": spare * spend / max(cost.mean() * len(members), 1e-9)},
     )
     return None if found.x is None else np.concatenate([fixed, rows[found.x > 0.5]])
 

@@ -68,6 +68,11 @@ def stars_of(problem: Problem, numerators: list[float]) -> list[int]:
 
 def allowed(problem: Problem, found: Tally) -> bool:
     """Whether a plan keeps the budget, every capacity and every floor; no tolerance."""
-    within = all(used <= cap for used, cap in zip(found.uses, problem.resources.values(), strict=True))
     covered = all(had >= floor.closures for had, floor in zip(found.floors, problem.floors, strict=True))
-    return found.spend <= problem.budget and within and covered
+    return within_limits(problem, found) and covered
+
+
+def within_limits(problem: Problem, found: Tally) -> bool:
+    """Whether a plan keeps the budget and every capacity; no tolerance."""
+    within = all(used <= cap for used, cap in zip(found.uses, problem.resources.values(), strict=True))
+    return found.spend <= problem.budget and within

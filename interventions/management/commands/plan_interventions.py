@@ -1,9 +1,9 @@
 """`manage.py plan_interventions`: whom to help, within a budget, so that the stars are worth most.
 
-From files: `--candidates FILE --problem FILE [--output FILE] [--seed N] [--json]`. Chooses at most one action a member,
-within the budget and every capacity, and says what no plan can pass. Writes the plan (`--output`, .parquet or .csv;
-without it DATA_DIR/plans), and beside it what was nearly chosen and the certificate that `check_plan` recomputes the
-bound from. docs/optimiser.md describes the files.
+From files: `--candidates FILE --problem FILE [--output FILE] [--seed N] [--seconds N] [--json]`. Chooses at most one
+action a member, within the budget and every capacity, and says what no plan can pass. Writes the plan (`--output`,
+.parquet or .csv; without it DATA_DIR/plans), and beside it what was nearly chosen and the certificate that `check_plan`
+recomputes the bound from. docs/optimiser.md describes the files.
 
 From the plan's own data: `--contract H1234 --year Y --budget N [--objective stars|weighted_stars|dollars]
 [--confidence Z] [--capacity phone=500 …] [--counties FILE] [--json]`. Stores the plan; the same answer with its id.
@@ -12,6 +12,7 @@ For dollars without a file the stored counties are taken (`import_counties`).
 Exit 1 where a file or the data cannot be planned from, 2 for a wrong call.
 """
 
+import math
 import time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -35,7 +36,7 @@ from interventions.problem import OBJECTIVES, ProblemError, read_problem
 
 ENDINGS = (*PARQUET, ".csv")
 FROM_FILES, FROM_DATA = ("candidates", "problem"), ("contract", "year", "budget")
-ONLY_FILES, ONLY_DATA = ("output",), ("objective", "confidence", "capacity", "counties")
+ONLY_FILES, ONLY_DATA = ("output", "seconds"), ("objective", "confidence", "capacity", "counties")
 
 
 class Command(BaseCommand):
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         files.add_argument("--problem", type=Path, metavar="FILE", help="measures, budget, capacities (.json)")
         files.add_argument("--output", type=Path, metavar="FILE", help="the plan (.parquet or .csv)")
         files.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
+        files.add_argument("--seconds", type=float, help="end the search after so long (default: by the work done)")
         data = parser.add_argument_group("from the plan's own data")
         data.add_argument("--contract", help="such as H1234")
         data.add_argument("--year", type=int, help="measurement year")
@@ -81,6 +83,8 @@ def way_of(options: dict[str, Any]) -> tuple[str, ...]:
             raise WrongUse(f"--{name} is missing.")
     if options["seed"] < 0:
         raise WrongUse(f"--seed is {options['seed']}; it is a whole number from 0.")
+    if options["seconds"] is not None and not options["seconds"] >= 0:
+        raise WrongUse(f"--seconds is {options['seconds']:g}; it is a number from 0.")
     return way
 
 
@@ -90,7 +94,8 @@ def from_files(options: dict[str, Any]) -> dict[str, Any]:
     try:
         problem = read_problem(options["problem"])
         candidates = read_candidates(options["candidates"], problem)
-        plan = optimise(problem, candidates, seed=options["seed"])
+        seconds = math.inf if options["seconds"] is None else options["seconds"]
+        plan = optimise(problem, candidates, seed=options["seed"], seconds=seconds)
     except ProblemError as error:
         file = error.file or options["problem"].name
         raise Refused(str(error), file=file, row=error.row, field=error.field, reason=error.reason) from error
