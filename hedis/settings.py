@@ -339,6 +339,7 @@ NAVIGATION: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("Predictions", "admin:predictions_prediction_changelist", "predictions.view_prediction"),
             ("Campaigns", "admin:interventions_campaign_changelist", "interventions.view_campaign"),
             ("Plans", "admin:interventions_plan_changelist", "interventions.view_plan"),
+            ("Simulations", "admin:interventions_simulation_changelist", "interventions.view_simulation"),
         ],
     ),
     (

@@ -21,6 +21,7 @@ from hedis.lib.templatetags import portfolio
 from interventions import campaign_page, campaigning, filters, forms, intervention_page, labels
 from interventions import county_admin as county_admin
 from interventions import plan_admin as plan_admin
+from interventions import simulation_admin as simulation_admin
 from interventions.models import Campaign, Disposition, Intervention, InterventionQuerySet
 from interventions.workflow import Unusable, WorkflowError
 

@@ -11,6 +11,7 @@ from interventions.outreach_models import (
     InterventionQuerySet,
     InterventionTransition,
 )
+from interventions.simulation_models import Simulation, SimulationQuerySet
 from interventions.states import LIVE, CampaignState, Channel, Disposition, Kind, Outcome, State
 
 __all__ = [
@@ -35,5 +36,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "PlanItem",
+    "Simulation",
+    "SimulationQuerySet",
     "State",
 ]

@@ -72,15 +72,15 @@ def reach(file: Path = REFERENCE / "reach.csv") -> dict[str, list[str]]:
     return dict(found)
 
 
-def people(contract: Contract, year: int, today: date) -> Iterator[Person]:
-    """Members whose gaps a contact can still close and nobody works on, in a fixed order. One query."""
+def people(contract: Contract, year: int, today: date, *, anew: bool = False) -> Iterator[Person]:
+    """Members whose gaps a contact can still close and nobody works on, in a fixed order; `anew`: whoever works on
+    them. One query."""
     busy = InterventionGap.objects.filter(gap=OuterRef("pk"), intervention__state__in=LIVE)
     said = Subquery(Prediction.objects.in_force().filter(gap=OuterRef("pk")).values("probability")[:1])
     no_calls = Coalesce(F("member__contact_preference__do_not_call"), Value(False), output_field=BooleanField())
+    unmet = Gap.objects.filter(contract=contract, year=year, star_eligible=True, contact_by__gte=today).open()
     gaps = (
-        Gap.objects.filter(contract=contract, year=year, star_eligible=True, contact_by__gte=today)
-        .open()
-        .exclude(Exists(busy))
+        (unmet if anew else unmet.exclude(Exists(busy)))
         .order_by("member__pseudonym", "measure__code")
         .values_list("member__pseudonym", no_calls, "measure__code", said, "closable_until")
     )
@@ -128,12 +128,14 @@ def effects_known() -> dict[tuple[str, str], Effect]:
     return found
 
 
-def gathered(contract: Contract, year: int, problem: Problem, baseline: Mapping[str, float], today: date) -> Candidates:
-    """Every offer to the contract's members as the optimiser takes them. A resource is a channel: an offer uses one of
-    it."""
+def gathered(
+    contract: Contract, year: int, problem: Problem, baseline: Mapping[str, float], today: date, *, anew: bool = False
+) -> Candidates:
+    """Every offer to the contract's members as the optimiser takes them; `anew`: also to those somebody works on. A
+    resource is a channel: an offer uses one of it."""
     known = effects_known()
-    found = [offer for person in people(contract, year, today) for offer in offers(person, baseline, known, today)]
-    return as_candidates(found, problem)
+    everyone = people(contract, year, today, anew=anew)
+    return as_candidates([offer for one in everyone for offer in offers(one, baseline, known, today)], problem)
 
 
 def as_candidates(found: list[Offer], problem: Problem) -> Candidates:

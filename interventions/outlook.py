@@ -23,15 +23,17 @@ from hedis.stars.explaining import PART_NAMES, REASONS
 from hedis.stars.models import EnteredScore, Release
 from interventions.anomalies import Anomaly
 from interventions.back_testing import NOT_TRIED, Verdict
+from interventions.buying import Bought, bought
+from interventions.models import CampaignTransition, CountyFigures
 from interventions.movements import unusual
 from interventions.projecting import Projection
 from interventions.projection import ContractProjection, NothingToProject, projected
 from predictions.models import ModelVersion, ScoringRun
 
-# What the key does not name (a corrected contract name, reference files of a new release) is right after an hour.
+# What the key does not name (single interventions that end, reference files of a new release) is right after an hour.
 KEPT_SECONDS = 3600
 # Another shape of these figures takes another key.
-SHAPE = 2
+SHAPE = 3
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Outlook:
     `independent`: the measures err apart; `shared`: all in the same direction. The truth lies between. Where there is
     no rating, `not_rated` says why, and stars, chances and expected stars are empty. `left_out`: measures without a
     projection by code, with the reason. `anomalies`: what moved unusually between the two newest finding runs.
+    `bought`: what the outreach under way adds, which is in none of the other figures.
     """
 
     contract: str
@@ -127,6 +130,7 @@ class Outlook:
     fixed: tuple[FixedStar, ...]
     left_out: Mapping[str, str]
     anomalies: tuple[Anomaly, ...] = ()
+    bought: Bought | None = None
 
     @property
     def change(self) -> float | None:
@@ -159,7 +163,7 @@ def stamped(year: int) -> QuerySet[Contract]:
     """Contracts with counts of a year, each with what its projection hangs on. One query.
 
     Newest finding run, newest reading of a past day, newest scoring run and how far it is, models in force, newest
-    entered score, newest release of CMS's tables.
+    entered score, newest release of CMS's tables, newest step of a campaign, newest county figures and withdrawal.
     """
     newest = FindingRun.objects.filter(year=year).order_by("-id").values("id")[:1]
     counted = MeasureCount.objects.filter(run_id__in=newest, contract=OuterRef("pk"))
@@ -172,14 +176,22 @@ def stamped(year: int) -> QuerySet[Contract]:
         models_in_force=ArraySubquery(ModelVersion.objects.deployed().order_by("id").values("id")),
         entered_score=Subquery(EnteredScore.objects.order_by("-id").values("id")[:1]),
         release=Subquery(Release.objects.order_by("-id").values("id")[:1]),
+        campaign_step=Subquery(CampaignTransition.objects.order_by("-id").values("id")[:1]),
+        newest_figures=Subquery(CountyFigures.objects.order_by("-id").values("id")[:1]),
+        figures_ended=Subquery(
+            CountyFigures.objects.filter(superseded_at__isnull=False)
+            .order_by("-superseded_at")
+            .values("superseded_at")[:1]
+        ),
     )
 
 
 def key_of(contract: Any, year: int) -> str:
     """The cache key of a stamped contract's outlook: it names the contract, the year, and all that it hangs on."""
     hangs_on = [contract.finding_run, contract.reading, contract.scoring_run, contract.scored,
-                *contract.models_in_force, contract.entered_score, contract.release, contract.plan_type,
-                contract.snp_kind, contract.puerto_rico_only, contract.name]  # fmt: skip
+                *contract.models_in_force, contract.entered_score, contract.release, contract.campaign_step,
+                contract.newest_figures, contract.figures_ended, contract.plan_type, contract.snp_kind,
+                contract.puerto_rico_only, contract.name]  # fmt: skip
     digest = hashlib.sha256(repr(hangs_on).encode()).hexdigest()[:32]
     return f"interventions.outlook.{SHAPE}:{contract.number}:{year}:{digest}"
 
@@ -227,7 +239,7 @@ def computed(contract: Contract, year: int) -> Outlook | Missing:
         dict(found.independent.chances), dict(found.shared.chances),
         found.independent.expected, found.shared.expected,
         tuple(measures_of(contract, found)),
-        tuple(fixed_of(found)), dict(found.left_out), unusual(contract, year),
+        tuple(fixed_of(found)), dict(found.left_out), unusual(contract, year), bought(contract, found),
     )  # fmt: skip
 
 

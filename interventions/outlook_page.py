@@ -182,6 +182,9 @@ def outlook_contract(request: HttpRequest, number: str, year: int) -> HttpRespon
              outlook_charts.percent(found.shared.get(star, 0.0)))
             for star in outlook_charts.worth_showing(found.independent, found.shared)
         ],
+        "bought_odds": outlook_charts.odds_words(found.bought.chances) if found.bought else "",
+        "bought_pays": outlook_charts.percent(found.bought.returned.pays) if found.bought and found.bought.returned
+        else "",
         "odds": outlook_charts.odds_words(found.independent),
         "odds_shared": outlook_charts.odds_words(found.shared),
     }  # fmt: skip

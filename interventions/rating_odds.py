@@ -123,17 +123,23 @@ def spread(
 
 
 def rating_odds(
-    contract: Contract, scenarios: Iterable[tuple[float, Odds]], year: StarYear, *, part: Part | None = None
+    contract: Contract,
+    scenarios: Iterable[tuple[float, Odds]],
+    year: StarYear,
+    *,
+    part: Part | None = None,
+    rater: Rater | None = None,
 ) -> RatingOdds:
     """The chance of each rating of a contract.
 
     `contract.stars` are the measures whose star is known. `scenarios`: weights that sum to 1, with the chance of 1 to
     5 stars of each other measure; within a scenario the measures are independent, a common shock makes the scenarios
-    differ. One scenario of weight 1: independent measures. Raises ValueError for odds that are none.
+    differ. One scenario of weight 1: independent measures. `rater`: one of this contract, measures and year, where
+    other odds were rated before. Raises ValueError for odds that are none.
     """
     chosen = list(scenarios)
     check_odds(chosen)
-    rater = Rater(contract, chosen[0][1], year, part)
+    rater = rater or Rater(contract, chosen[0][1], year, part)
     if rater.not_rated:
         return RatingOdds({}, rater.not_rated)
     found: dict[Decimal, float] = {}
@@ -182,7 +188,14 @@ class Draws:
 
 
 def paired_draws(
-    contract: Contract, before: Odds, after: Odds, year: StarYear, *, draws: int = 2000, seed: int = 0
+    contract: Contract,
+    before: Odds,
+    after: Odds,
+    year: StarYear,
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+    rater: Rater | None = None,
 ) -> Draws:
     """Ratings of the contract by both odds, each draw with the same random numbers for both.
 
@@ -190,7 +203,7 @@ def paired_draws(
     Raises ValueError for odds that are none, or where the contract is not rated.
     """
     check_odds([(0.5, before), (0.5, after)])
-    rater = Rater(contract, before, year)
+    rater = rater or Rater(contract, before, year)
     if rater.not_rated:
         raise ValueError(f"contract {contract.number} is not rated: {rater.not_rated.value}")
     luck = np.random.default_rng(seed).random((draws, len(rater.measures)))

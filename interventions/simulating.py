@@ -11,7 +11,7 @@ from hedis.engine.rating_year import StarYear
 from interventions.crossing import Count, raised
 from interventions.money import County, PaymentRules, present_value, value
 from interventions.projecting import Projection, StarRule
-from interventions.rating_odds import Draws, RatingOdds, paired_draws, rating_odds
+from interventions.rating_odds import Draws, Rater, RatingOdds, paired_draws, rating_odds
 from interventions.returns import Return, return_on
 
 DRAWS = 2000
@@ -56,13 +56,16 @@ def outcome(
     worth: Worth | None = None,
     draws: int = DRAWS,
     seed: int = 0,
+    rater: Rater | None = None,
 ) -> Outcome:
     """What closures added to a projection make of the contract's stars, rating and payment.
 
     `projections` and `rules` by Star measure id; `added` are incremental closures (`returns.incremental`), measures not
-    named get none. `contract.stars` are the other measures' stars. Raises ValueError for a measure that is not
-    projected, for closures below 0, or where money is asked for a contract that is not rated.
+    named get none. `contract.stars` are the other measures' stars. `rater`: one of this contract, measures and year,
+    which remembers what it rated. Raises ValueError for a measure that is not projected, for closures below 0, or
+    where money is asked for a contract that is not rated.
     """
+    rater = rater or Rater(contract, projections, year)
     unknown = set(added) - set(projections)
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))}: closures of a measure that is not projected")
@@ -70,13 +73,10 @@ def outcome(
     before, after = ({name: one.odds[side] for name, one in measures.items()} for side in (0, 1))
     returned = None
     if worth:
-        returned = returned_by(paired_draws(contract, before, after, year, draws=draws, seed=seed), worth)
-    return Outcome(
-        measures,
-        rating_odds(contract, [(1.0, before)], year),
-        rating_odds(contract, [(1.0, after)], year),
-        returned,
-    )
+        drawn = paired_draws(contract, before, after, year, draws=draws, seed=seed, rater=rater)
+        returned = returned_by(drawn, worth)
+    without, with_them = (rating_odds(contract, [(1.0, side)], year, rater=rater) for side in (before, after))
+    return Outcome(measures, without, with_them, returned)
 
 
 def measure_outcome(projection: Projection, rule: StarRule, added: float) -> MeasureOutcome:

@@ -34,11 +34,23 @@ class Strategy(StrEnum):
     NEAREST_CUT = "nearest_cut"
 
     @property
+    def label(self) -> str:
+        """Its name for people."""
+        return LABELS[self]
+
+    @property
     def words(self) -> str:
-        """For people."""
+        """What it does, for people."""
         return WORDS[self]
 
 
+LABELS = {
+    Strategy.OPTIMAL: "Optimal plan",
+    Strategy.TRIPLE_WEIGHTED: "Triple-weighted first",
+    Strategy.NEWEST: "New measures first",
+    Strategy.MOST_GAPS: "Most gaps first",
+    Strategy.NEAREST_CUT: "Nearest cut first",
+}
 WORDS = {
     Strategy.OPTIMAL: "The plan worth most, by the cuts",
     Strategy.TRIPLE_WEIGHTED: "Measures of the highest weight first, then the rest",

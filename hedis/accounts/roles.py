@@ -62,8 +62,8 @@ SEE_CAMPAIGNS = ("interventions.view_campaign", "interventions.view_campaigntran
 # Making campaigns, filling, starting and ending them; approving is another's (`add_campaigntransition`).
 RUN_CAMPAIGNS = (*SEE_CAMPAIGNS, "interventions.add_campaign", "interventions.change_campaign")
 # Bids are the plan's secret: who sees rates does not therefore see what the plan is paid.
-SEE_MONEY = ("interventions.view_countyfigures",)
-ENTER_MONEY = (*SEE_MONEY, "interventions.add_countyfigures")
+SEE_MONEY = ("interventions.view_countyfigures", "interventions.view_simulation")
+ENTER_MONEY = (*SEE_MONEY, "interventions.add_countyfigures", "interventions.add_simulation")
 SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun", *SEE_STARS)
 SEE_MODELS = (
     "predictions.view_modelversion",

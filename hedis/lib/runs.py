@@ -6,12 +6,12 @@ a worker that was thought dead and wakes up cannot take a run back that another 
 it had done by then stays, so a task goes on where the last one stopped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -126,19 +126,25 @@ def fail(run: Run, *, error: str) -> None:
 
 
 @contextmanager
-def ending(run: Run, *, tell: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def ending(
+    run: Run, *, tell: tuple[type[Exception], ...] = (), record: Callable[[], object] = lambda: None
+) -> Iterator[dict[str, Any]]:
     """Finish the run at the end of the block; where the block raises, fail it and raise on.
 
-    Only the words of errors named in `tell` are shown: any other may quote a row, so only its kind is.
+    The block may fill in fields to end with; `record` is called in the transaction that ends it well. Only the words
+    of errors named in `tell` are shown: any other may quote a row, so only its kind is.
     """
+    fields: dict[str, Any] = {}
     try:
-        yield
+        yield fields
     except (NotRunning, jobs.Interrupted):
         raise
     except Exception as error:
         fail(run, error=str(error) if isinstance(error, tell) else f"{type(error).__name__}: see the worker's log")
         raise
-    finish(run)
+    with transaction.atomic():
+        finish(run, **fields)
+        record()
 
 
 def _must(run: Run, **fields: Any) -> None:

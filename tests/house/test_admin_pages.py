@@ -20,6 +20,7 @@ from hedis.evidence.models import ImportBatch
 from hedis.gaps import workflow
 from hedis.gaps.models import Work
 from hedis.members.models import ContactPreference
+from interventions.models import Simulation
 from predictions.models import ScoringRun
 from tests.conftest import person
 from tests.factories import make_contract, make_count, make_gap, make_measure, make_member, make_provider
@@ -56,7 +57,8 @@ def stage(user: User, folder: Path) -> dict[str, Model]:
     model = make_model(folder, by=user, measure=measure)
     prediction = make_prediction(gap, model)
     run = ScoringRun.objects.create(year=2026, as_of=date(2026, 9, 30), generation="g1", requested_by="ben")
-    work = [make_intervention(gap, by=user), make_campaign(by=user)]
+    asked = Simulation.objects.create(name="Autumn", contract=contract, year=2026, scenario={}, requested_by="ben")
+    work = [make_intervention(gap, by=user), make_campaign(by=user), asked]
     rows = [contract, provider, measure, member, gap, batch, key, preference, event, user, model, prediction, run,
             *work]  # fmt: skip
     return {row._meta.label: row for row in rows if row is not None}

@@ -22,6 +22,7 @@ from hedis.accounts.permissions import ModelPermissions
 from hedis.gaps.models import Gap
 from hedis.lib import problem
 from hedis.stars import loading, rating, scores
+from interventions.models import Simulation
 from predictions.models import ScoringRun
 from tests.conftest import person
 from tests.factories import make_contract, make_gap, make_measure, make_member, make_provider
@@ -103,6 +104,8 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/campaigns/": Route("interventions.campaign", methods=(*READING, "POST")),
     "api/v1/campaigns/{}/": Route("interventions.campaign", methods=(*READING, "PATCH")),
     "api/v1/campaigns/{}/approve/": Route("interventions.campaigntransition", methods=("POST", "OPTIONS")),
+    "api/v1/simulations/": Route("interventions.simulation", methods=(*READING, "POST")),
+    "api/v1/simulations/{}/": Route("interventions.simulation"),
     "api/schema/": None,
     "api/docs/": None,
 }
@@ -138,6 +141,10 @@ def things(ana: User, tmp_path: Path) -> dict[str, str]:
     model = make_model(tmp_path, by=ana)
     named |= {"models": str(model.pk), "predictions": str(make_prediction(gap, model).pk)}
     named |= {"interventions": str(make_intervention(gap, by=ana).pk), "campaigns": str(make_campaign(by=ana).pk)}
+    asked = Simulation.objects.create(
+        name="Autumn", contract=contract, year=2026, scenario={}, requested_by="ben"
+    )  # fmt: skip
+    named |= {"simulations": str(asked.pk)}
     run = ScoringRun.objects.create(year=2026, as_of=date(2026, 9, 30), generation="g1", requested_by="ben")
     addresses = {route: "/" + route.format(named.get(route.split("/")[2], "")) for route in ROUTES}
     return addresses | {"api/v1/predictions/portfolio/{}/": f"/api/v1/predictions/portfolio/{run.pk}/"}

@@ -61,6 +61,7 @@ VERBS = [
     "interventions/exposing.py",
     "interventions/deciding.py",
     "interventions/counties.py",
+    "interventions/simulation_runs.py",
     "predictions/effects.py",
 ]
 

@@ -1,0 +1,12 @@
+"""The jobs of this room."""
+
+from hedis.lib import jobs
+from interventions import simulation_runs
+from interventions.models import Simulation
+
+
+@jobs.task(simulation_runs.TASK)
+def simulate(simulation: int) -> None:
+    """Do a simulation, looking from the day it was asked for, in the name of who asked."""
+    asked = Simulation.objects.select_related("contract").get(pk=simulation)
+    simulation_runs.carry_out(asked, today=simulation_runs.today_of(asked), by=asked.requested_by)
