@@ -4,7 +4,7 @@ Reads only. Measured is by campaign and channel: a campaign is one lot, and lots
 poured together. Closures that come anyway are in both arms, so the difference never counts them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -139,8 +139,8 @@ class Believed:
 
 
 def believed() -> list[Believed]:
-    """What plans reckon with: each action's price and the effect believed of it, measures of one effect together, and
-    actions without a price or an effect left out. One query."""
+    """What plans reckon with: each action's price and the effect believed of it, measures of one effect together;
+    actions without an effect are left out. One query."""
     stored = list(ActionEffect.objects.select_related("measure"))
     found: list[Believed] = []
     for kind, action in actions().items():
@@ -149,11 +149,11 @@ def believed() -> list[Believed]:
             row = effects.best(stored, kind, code)
             if row is not None:
                 by_effect.setdefault(row.pk, (row, []))[1].append(code)
-        found += (lines(action, row, codes) for row, codes in by_effect.values())
+        found += (line_of(action, row, codes) for row, codes in by_effect.values())
     return found
 
 
-def lines(action: Action, row: ActionEffect, codes: Sequence[str]) -> Believed:
+def line_of(action: Action, row: ActionEffect, codes: Sequence[str]) -> Believed:
     """One effect of an action with the cost of one more closure, the interval turned over."""
     low, high = effects.effect_of(row).interval
     best, most, least = (turned(action.cost, effect) for effect in (row.uplift, low, high))
@@ -166,9 +166,3 @@ def lines(action: Action, row: ActionEffect, codes: Sequence[str]) -> Believed:
 def turned(cost: Decimal | None, effect: float) -> float | None:
     """The cost of one more closure at an effect; None where there is none."""
     return None if cost is None else per_closure(float(cost), effect)
-
-
-def without_effect(found: Sequence[Believed]) -> Iterator[Action]:
-    """Actions nobody can plan with: no effect is known, or no price."""
-    told = {one.action.kind for one in found if one.action.cost is not None}
-    return (action for kind, action in actions().items() if kind not in told)

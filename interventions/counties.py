@@ -92,7 +92,8 @@ def enter(county: County, contract: Contract, payment_year: int, *, source: str,
 @transaction.atomic
 def withdraw(figures: CountyFigures, *, by: object) -> None:
     """Take a county's figures back: they stay to be read and count no more. Raises NotStanding."""
-    row = CountyFigures.objects.select_for_update(of=("self",)).select_related("contract").get(pk=figures.pk)
+    Contract.objects.select_for_update().get(pk=figures.contract_id)
+    row = CountyFigures.objects.select_related("contract").get(pk=figures.pk)
     if row.superseded_at is not None:
         raise NotStanding(f"{row} was superseded or withdrawn before.")
     CountyFigures.objects.filter(pk=row.pk).update(superseded_at=timezone.now())
@@ -210,13 +211,3 @@ def worth(contract: Contract, measurement_year: int, cost: Decimal) -> Worth | N
     One query."""
     found = figures_of([contract], measurement_year).get(contract.pk)
     return Worth(found.counties, found.rules, cost, found.rules.discount_rate) if found else None
-
-
-def facts(row: CountyFigures) -> dict[str, Any]:
-    """A county's figures as a form or an address takes them."""
-    shown = {field: getattr(row, field) for field in (*AMOUNTS, "cap")}
-    return {
-        "contract": row.contract_id, "payment_year": row.payment_year, "name": row.name, "source": row.source,
-        **{field: "" if amount is None else f"{amount.normalize():f}" for field, amount in shown.items()},
-        **({"double_county": "on"} if row.double_county else {}),
-    }  # fmt: skip

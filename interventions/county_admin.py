@@ -143,7 +143,7 @@ class CountyFiguresAdmin(ReadOnlyAdmin):
         if row.superseded_at is not None:
             return ""
         address = reverse("admin:interventions_countyfigures_add")
-        return format_html('<a href="{}?{}">Correct</a>', address, urlencode(counties.facts(row)))
+        return format_html('<a href="{}?{}">Correct</a>', address, urlencode(filled_in(row)))
 
     # --- one entered, some withdrawn
 
@@ -163,11 +163,25 @@ class CountyFiguresAdmin(ReadOnlyAdmin):
     @admin.action(description="Withdraw", permissions=["add"])
     def withdraw_chosen(self, request: HttpRequest, chosen: CountyFiguresQuerySet) -> None:
         """Take the chosen figures back, all or none; those past already stay as they are."""
-        with transaction.atomic():
-            rows = list(chosen.standing())
-            for row in rows:
-                counties.withdraw(row, by=request.user)
+        rows = list(chosen.standing())
+        try:
+            with transaction.atomic():
+                for row in rows:
+                    counties.withdraw(row, by=request.user)
+        except counties.NotStanding as refusal:
+            messages.error(request, f"Nothing was withdrawn. {refusal}")
+            return
         messages.success(request, f"{len(rows)} count{pluralize(len(rows), 'y,ies')} withdrawn.")
+
+
+def filled_in(row: CountyFigures) -> dict[str, Any]:
+    """A county's figures as the form's address takes them."""
+    shown = {field: getattr(row, field) for field in (*AMOUNTS, "cap")}
+    return {
+        "contract": row.contract_id, "payment_year": row.payment_year, "name": row.name, "source": row.source,
+        **{field: "" if amount is None else f"{amount.normalize():f}" for field, amount in shown.items()},
+        **({"double_county": "on"} if row.double_county else {}),
+    }  # fmt: skip
 
 
 def upload(request: HttpRequest) -> HttpResponse:

@@ -112,7 +112,7 @@ TEAM_LEAD = Role(
 QUALITY_DIRECTOR = Role(
     "quality_director",
     "Quality director",
-    "Reads rates, gaps and ratings of the whole plan and what they are worth, has its gaps scored, approves campaigns.",
+    "Reads rates, gaps and ratings of the whole plan, enters what they pay, has its gaps scored, approves campaigns.",
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
