@@ -207,8 +207,8 @@ class Search:
         """Reach the worth of the best plan at least cost: with the stars that seem easiest, and with its own."""
         if self.rows is None:
             return
-        own = self.problem.worth(tally(self.problem, self.candidates, self.rows).stars)
-        for stars in (self.master.easiest(own), tuple(tally(self.problem, self.candidates, self.rows).stars)):
+        own = tuple(tally(self.problem, self.candidates, self.rows).stars)
+        for stars in dict.fromkeys((self.master.easiest(self.problem.worth(own)), own)):
             if stars is not None and not self.late:
                 verdict = reach(self.ground, self.master.needs(stars), self.prices)
                 self.master.cuts += verdict.cuts

@@ -41,7 +41,7 @@ def case_of(measures: int, members: int, *, seed: int = 0, actions: int = 3, **g
     base = 12.5
     every = [
         measure(
-            f"M{place}", [0, 5, base + 0.04 * members, base + 0.08 * members], weight=1 + 2 * (place % 2), **of_measure
+            f"M{place}", [0, 5, base + 0.1 * members, base + 0.2 * members], weight=1 + 2 * (place % 2), **of_measure
         )
         for place in range(measures)
     ]
@@ -63,28 +63,28 @@ def equal(values: Any) -> Any:
 
 
 ODD: dict[str, Callable[[], Case]] = {
-    "all uplifts equal": lambda: with_(case_of(3, 300), uplifts=equal),
-    "tiny uplifts": lambda: with_(case_of(3, 300), uplifts=lambda values: values * 1e-6),
-    "no budget": lambda: case_of(3, 300, budget=0),
-    "no budget and free actions": lambda: with_(case_of(3, 300, budget=0), cost=lambda cost: cost * (cost > 1)),
-    "free actions only": lambda: with_(case_of(3, 300), cost=lambda cost: cost * 0),
-    "endless budget": lambda: case_of(3, 300, budget=1e12),
-    "huge costs": lambda: with_(case_of(3, 300, budget=3e11), cost=lambda cost: cost * 1e9),
-    "tiny costs": lambda: with_(case_of(3, 300, budget=3e-7), cost=lambda cost: cost * 1e-9),
-    "no capacity": lambda: case_of(3, 300, resources={"call": 0}),
-    "a capacity in fractions": lambda: case_of(3, 300, resources={"call": 17.35}),
-    "one measure": lambda: case_of(1, 400),
-    "forty-five measures": lambda: case_of(45, 250),
+    "all uplifts equal": lambda: with_(case_of(3, 120), uplifts=equal),
+    "tiny uplifts": lambda: with_(case_of(3, 120), uplifts=lambda values: values * 1e-6),
+    "no budget": lambda: case_of(3, 120, budget=0),
+    "no budget and free actions": lambda: with_(case_of(3, 120, budget=0), cost=lambda cost: cost * (cost > 1)),
+    "free actions only": lambda: with_(case_of(3, 120), cost=lambda cost: cost * 0),
+    "endless budget": lambda: case_of(3, 120, budget=1e12),
+    "huge costs": lambda: with_(case_of(3, 120, budget=3e11), cost=lambda cost: cost * 1e9),
+    "tiny costs": lambda: with_(case_of(3, 120, budget=3e-7), cost=lambda cost: cost * 1e-9),
+    "no capacity": lambda: case_of(3, 120, resources={"call": 0}),
+    "a capacity in fractions": lambda: case_of(3, 120, resources={"call": 17.35}),
+    "one measure": lambda: case_of(1, 200),
+    "forty-five measures": lambda: case_of(45, 100),
     "two hundred actions a member": lambda: case_of(3, 12, actions=200),
     "one member holds everything": lambda: case_of(3, 1, actions=5, budget=100),
-    "cuts nobody can reach": lambda: case_of(3, 300, of_measure={"firm": 0, "baseline_mean": 0}),
-    "no spread": lambda: case_of(3, 300, confidence_z=3.0),
-    "much confidence": lambda: case_of(3, 300, confidence_z=3.0, of_measure={"baseline_variance": 4.0}),
-    "negative confidence": lambda: case_of(3, 300, confidence_z=-3.0, of_measure={"baseline_variance": 4.0}),
+    "cuts nobody can reach": lambda: case_of(3, 120, of_measure={"firm": 0, "baseline_mean": 0}),
+    "no spread": lambda: case_of(3, 120, confidence_z=3.0),
+    "much confidence": lambda: case_of(3, 120, confidence_z=3.0, of_measure={"baseline_variance": 4.0}),
+    "negative confidence": lambda: case_of(3, 120, confidence_z=-3.0, of_measure={"baseline_variance": 4.0}),
     "no denominators": lambda: case_of(
-        3, 300, of_measure={"denominator": 0, "firm": 0, "baseline_mean": 0.0, "baseline_variance": 0.0}
+        3, 120, of_measure={"denominator": 0, "firm": 0, "baseline_mean": 0.0, "baseline_variance": 0.0}
     ),
-    "plain stars": lambda: case_of(3, 300, objective="stars"),
+    "plain stars": lambda: case_of(3, 120, objective="stars"),
 }
 
 
@@ -94,7 +94,7 @@ def test_an_odd_problem_has_a_sound_plan(name: str) -> None:
 
 
 def test_resources_nobody_uses_change_nothing() -> None:
-    one, other = case_of(3, 300), case_of(3, 300)
+    one, other = case_of(3, 120), case_of(3, 120)
     idle = problem_of({**as_content(other[0]), "resources": {"call": 100, "van": 5}})
     wide = with_(other, uses=lambda uses: type(uses)(np.hstack([uses.toarray(), np.zeros((uses.shape[0], 1))])))
     assert sound((idle, wide[1])).lower_bound == sound(one).lower_bound
@@ -102,10 +102,10 @@ def test_resources_nobody_uses_change_nothing() -> None:
 
 def test_weights_of_nothing_and_of_parts_are_weights() -> None:
     weights = [0, 0.5, 2.7]
-    content = as_content(case_of(3, 300)[0])
+    content = as_content(case_of(3, 120)[0])
     for one, weight in zip(content["measures"], weights, strict=True):
         one["weight"] = weight
-    plan = sound((problem_of(content), case_of(3, 300)[1]))
+    plan = sound((problem_of(content), case_of(3, 120)[1]))
     assert plan.lower_bound == pytest.approx(sum(w * s for w, s in zip(weights, plan.tally.stars, strict=True)))
 
 
