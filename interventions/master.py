@@ -51,15 +51,24 @@ class Master:
 
     def easiest(self, at_least: float) -> Stars | None:
         """Of the stars worth so much, not forbidden and not tried in vain, those farthest below the tightest cut."""
+        rows, bounds, _ = self.cut_rows()
+        return self.least(at_least, rows, bounds, np.ones(len(rows)), NEARLY_EASIEST)
+
+    def cheapest(self, at_least: float) -> Stars | None:
+        """Of the same stars those that cost least as far as the cuts know: what a cut leaves over is dollars."""
+        rows, bounds, dollars = self.cut_rows()
+        return self.least(at_least, rows, bounds - dollars, dollars, 0.0)
+
+    def least(self, at_least: float, rows: Floats, bounds: Floats, slack: Floats, near: float) -> Stars | None:
+        """Of the stars worth so much those that need least of a slack that every row has, to a share `near`."""
         worths, tolerance = self.worths(), 1e-7 * max(1.0, abs(at_least))
         rules = [*self.rules(), *self.untried()]
         rules.append(LinearConstraint(-worths[None, :] / self.unit, (at_least - tolerance) / self.unit, np.inf))
-        rows, bounds = self.cut_rows()
         widened = [
             LinearConstraint(np.hstack([rule.A, np.zeros((len(rule.A), 1))]), rule.lb, rule.ub) for rule in rules
         ]
-        widened.append(LinearConstraint(np.hstack([rows, -np.ones((len(rows), 1))]), -np.inf, bounds))
-        return self.stars_of(self.solve(np.append(np.zeros(self.size), 1.0), widened, free=1, near=NEARLY_EASIEST))
+        widened.append(LinearConstraint(np.hstack([rows, -slack[:, None]]), -np.inf, bounds))
+        return self.stars_of(self.solve(np.append(np.zeros(self.size), 1.0), widened, free=1, near=near))
 
     @property
     def unit(self) -> float:
@@ -85,7 +94,7 @@ class Master:
             row[0, len(self.rungs) + place] = -step.at_least * sum(weights)
             kept.append(LinearConstraint(row, -1e-9 * step.at_least * sum(weights), np.inf))
         if self.cuts and with_cuts:
-            rows, bounds = self.cut_rows()
+            rows, bounds, _ = self.cut_rows()
             kept.append(LinearConstraint(rows, -np.inf, bounds))
         return kept
 
@@ -95,8 +104,8 @@ class Master:
         rows[[rung.measure for rung in self.rungs], np.arange(len(self.rungs))] = 1
         return LinearConstraint(rows, 1, 1)
 
-    def cut_rows(self) -> tuple[Floats, Floats]:
-        """The cuts as rows over the binaries, scaled to a common size.
+    def cut_rows(self) -> tuple[Floats, Floats, Floats]:
+        """The cuts as rows over the binaries, scaled to a common size; their bounds, and what of these is the budget.
 
         A rung that breaks a cut alone is forbidden whatever it asks: twice the bound says so, and keeps the numbers
         near each other.
@@ -106,13 +115,14 @@ class Master:
         measure, need = np.array([r.measure for r in self.rungs]), np.array([r.need for r in self.rungs])
         both = [(cut, cut.prices[measure] * need) for cut in self.cuts]
         both += [(ladder.cut, ladder.asked) for ladder in self.ladders]
-        rows, bounds = np.zeros((len(both), self.size)), np.zeros(len(both))
+        rows, bounds, dollars = np.zeros((len(both), self.size)), np.zeros(len(both)), np.zeros(len(both))
         for place, (cut, asked) in enumerate(both):
             bound = cut.constant - float(cut.prices[measures : measures + len(floors)] @ floors)
             unit = max(bound, float(asked.max(initial=0.0)) * CLEAR, 1e-300)
             rows[place, : len(self.rungs)] = ROW_SIZE * np.minimum(asked / unit, 2.0)
             bounds[place] = ROW_SIZE * bound / unit
-        return rows, bounds
+            dollars[place] = ROW_SIZE * float(cut.prices[-1]) * self.problem.budget / unit
+        return rows, bounds, dollars
 
     def untried(self) -> list[LinearConstraint]:
         """Stars tried in vain are not tried again."""

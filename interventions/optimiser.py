@@ -41,6 +41,8 @@ TOLERANCE = 1e-3
 HALF, SHORTER = 0.5, 0.6
 # A first plan of stars may cost all but this share of the budget; the best stars are then reached at least cost.
 SPARE = 5e-3
+# So many stars of one worth are looked at for the cheapest.
+MOST_CHEAPER = 5
 # So many straight cuts go over to a larger budget.
 KEPT_CUTS = 40
 
@@ -204,15 +206,17 @@ class Search:
         return self.problem.grain or 1e-6 * max(abs(self.lower), 1.0)
 
     def cheapen(self) -> None:
-        """Reach the worth of the best plan at least cost: with the stars that seem easiest, and with its own."""
+        """Reach the worth of the best plan for less: with its own stars, then with those that seem to cost least."""
         if self.rows is None:
             return
-        own = self.problem.worth(tally(self.problem, self.candidates, self.rows).stars)
-        for stars in (self.master.easiest(own), tuple(tally(self.problem, self.candidates, self.rows).stars)):
-            if stars is not None and not self.late:
-                verdict = reach(self.ground, self.master.needs(stars), self.prices)
-                self.master.cuts += verdict.cuts
-                self.rounded(stars, verdict)
+        stars: Stars | None = tuple(tally(self.problem, self.candidates, self.rows).stars)
+        seen: set[Stars] = set()
+        while stars is not None and stars not in seen and len(seen) < MOST_CHEAPER and not self.late:
+            seen.add(stars)
+            verdict = reach(self.ground, self.master.needs(stars), self.prices)
+            self.master.cuts += verdict.cuts
+            self.rounded(stars, verdict)
+            stars = self.master.cheapest(self.lower)
 
     def relax(self) -> None:
         """First prices and two ladders there: the second puts weight where the best stars stand away from the first."""

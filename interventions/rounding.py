@@ -18,7 +18,8 @@ from interventions.reaching import Way
 # So many members beside the split ones are decided together, more where that is too few.
 NEIGHBOURS = (40, 200, 800)
 MOST_ROWS_A_MEMBER = 8
-SECONDS = 4.0
+# A search ends after so many nodes.
+MOST_NODES = 200
 # A plan may cost this share more than the cheapest that the small programme could find.
 SPARE_COST = 3e-4
 ANY_COST = 1.0
@@ -102,7 +103,7 @@ def repaired(
         ],
         integrality=np.ones(len(rows)),
         bounds=Bounds(0, 1),
-        options={"time_limit": SECONDS, "mip_rel_gap": spare * spend / max(cost.mean() * len(members), 1e-9)},
+        options={"node_limit": MOST_NODES, "mip_rel_gap": spare * spend / max(cost.mean() * len(members), 1e-9)},
     )
     return None if found.x is None else np.concatenate([fixed, rows[found.x > 0.5]])
 
