@@ -123,7 +123,9 @@ def read_release(folder: Path, year: int) -> Release:
 
 
 def check_scales(scores: Grid, year: StarYear) -> None:
-    """Raises PublishedError for a score its measure cannot have, such as a rate above 100."""
+    """Raises PublishedError for a score its measure cannot have, such as a rate above 100, or shares for percent."""
+    for measure_id in scores.heads:
+        check_percent(scores, year.measures[measure_id])
     for contract, cells in scores.cells.items():
         for measure_id, cell in cells.items():
             if cell.number is not None:
@@ -132,6 +134,15 @@ def check_scales(scores: Grid, year: StarYear) -> None:
                 except ScoreOutOfRange as error:
                     place = published.Line(scores.rows[contract], ())
                     raise scores.table.error(place, f"{contract} {measure_id}", str(error)) from None
+
+
+def check_percent(scores: Grid, measure: Measure) -> None:
+    """Raises PublishedError where a column of percent holds shares of one: a spreadsheet saved as CSV without its
+    formats. A single such score could be a rate below one percent; a whole column could not."""
+    numbers = [cells[measure.id].number for cells in scores.cells.values()]
+    found = [number for number in numbers if number is not None]
+    if measure.unit == "%" and any(number % 1 for number in found) and max(found) <= 1:
+        raise scores.table.error(None, measure.id, f"scores of 0 to 1, such as {found[0]}, where CMS publishes percent")
 
 
 def same_contracts(stars: Grid, scores: Grid, contracts: Mapping[str, Organisation]) -> None:
