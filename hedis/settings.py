@@ -375,9 +375,12 @@ AFTER_FINDING: list[str] = [
     "interventions.ending.withdraw_met",
 ]
 
-# What a snapshot keeps beside members, gaps and stars: name, function of year and day that gives its rows.
+# What a snapshot keeps beside members, gaps and stars: name, function of year and day that gives its rows. The last
+# part of a row's key names its column on the pages.
 SNAPSHOT_PARTS: dict[str, str] = {
     "gaps_by_tier": "predictions.freezing.gaps_by_tier",
+    "projected_stars": "interventions.freezing.projected_stars",
+    "projected_measures": "interventions.freezing.projected_measures",
 }
 
 # What `manage.py bench` can measure.

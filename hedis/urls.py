@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/v1/", include("hedis.measures.api")),
     path("api/v1/", include("hedis.gaps.api")),
     path("api/v1/", include("hedis.stars.api")),
+    path("api/v1/", include("hedis.stars.snapshot_api")),
     path("api/v1/", include("predictions.api")),
     path("api/v1/", include("predictions.uplift_api")),
     # Before the predictions, whose addresses would read "portfolio" as an id.

@@ -109,7 +109,7 @@ TEAM_LEAD = Role(
 QUALITY_DIRECTOR = Role(
     "quality_director",
     "Quality director",
-    "Reads rates, gaps and ratings of the whole plan, has its gaps scored, and approves campaigns.",
+    "Reads rates, gaps and ratings of the whole plan, freezes them, has gaps scored, and approves campaigns.",
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
@@ -119,6 +119,7 @@ QUALITY_DIRECTOR = Role(
         *SEE_CAMPAIGNS,
         WHOLE_PLAN,
         "predictions.add_scoringrun",
+        "stars.add_snapshot",
         "interventions.change_campaign",
         "interventions.add_campaigntransition",
     ),
@@ -143,6 +144,7 @@ ANALYST = Role(
         "predictions.change_modelversion",
         "predictions.add_scoringrun",
         "stars.add_enteredscore",
+        "stars.add_snapshot",
     ),
 )
 MODEL_STEWARD = Role(
