@@ -317,6 +317,11 @@ ADMIN_PAGES: list[tuple[str, str, str]] = [
         "interventions.outlook_page.outlook_contract",
         "outlook_contract",
     ),
+    (
+        "outlook/<contract_number:number>/<star_year:year>/velocity/",
+        "interventions.velocity_page.contract_velocity",
+        "outlook_velocity",
+    ),
     ("equity/", "interventions.equity_page.equity", "equity"),
 ]
 

@@ -100,6 +100,7 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/members/{}/history/": Route("interventions.attempt", scoped=True),
     "api/v1/portfolio/summary/": Route("gaps.measurecount"),
     "api/v1/portfolio/gaps/": Route("gaps.measurecount"),
+    "api/v1/portfolio/velocity/": Route("gaps.measurecount"),
     "api/v1/equity/": Route("gaps.measurecount"),
     "api/v1/campaigns/": Route("interventions.campaign", methods=(*READING, "POST")),
     "api/v1/campaigns/{}/": Route("interventions.campaign", methods=(*READING, "PATCH")),
