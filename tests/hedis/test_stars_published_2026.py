@@ -12,7 +12,7 @@ import pytest
 
 from hedis.engine import rating
 from hedis.engine.rating_year import Part, StarYear
-from hedis.stars import loading, published, verification, years
+from hedis.stars import loading, published, recalculation, verification, years
 from hedis.stars.models import PublishedContract
 from hedis.stars.published_cuts import read_cut_points
 from hedis.stars.verification import Release
@@ -147,6 +147,33 @@ def test_minimum_counts_decide_who_is_rated(release: Release) -> None:
         ]
         agree += rated in outcomes
     assert (contracts, agree) == (676, 676)
+
+
+def test_thresholds_follow_from_the_contracts_of_the_release(release: Release) -> None:
+    """Those of PDP contracts to the last place; MA contracts that ended are in CMS's percentiles and not in its tables."""
+    derived = recalculation.second_run(verification.rated_contracts(release), release.year).thresholds
+    for key, ours in derived.items():
+        far = Decimal(0) if key[0] == "part_d_pdp" else Decimal("0.06")
+        cms = release.year.thresholds[key]
+        pairs = [(getattr(ours, name), getattr(cms, name)) for name in vars(cms)]
+        assert all(abs(one - other) <= far for one, other in pairs), (key, pairs)
+
+
+def test_a_rating_that_only_the_second_run_gives_is_explained_in_a_recalculated_year(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def harder(year: StarYear) -> StarYear:
+        changed = {key: replace(one, mean_65=one.mean_65 + 1) for key, one in year.thresholds.items()
+                   if key[0] == "part_d_pdp"}  # fmt: skip
+        return replace(year, thresholds={**year.thresholds, **changed})
+
+    first_run = with_year(release, harder)
+    unexplained = [one for one in verification.verify(first_run, None).differences if not one.explanation]
+    assert unexplained and {one.figure for one in unexplained} == {"rating"}
+    monkeypatch.setattr(recalculation, "is_recalculated", lambda year: True)
+    found = verification.verify(first_run, None)
+    assert found.all_explained and found.ratings[Part.D].matched == 613 - len(unexplained)
+    assert sum(one.explanation == verification.RECALCULATION for one in found.differences) == len(unexplained)
 
 
 def test_all_contracts_of_the_year_are_rated_in_under_two_seconds(release: Release) -> None:
