@@ -5,21 +5,28 @@ Figures are rounded, so that the same projection computed again is the same snap
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from interventions import outlook
 from interventions.outlook import Outlook
 
+PLACES = 3
 EXPECTED, TOGETHER, NO_OUTLOOK = "expected stars", "expected, erring together", "no outlook"
 
 
 def projected_stars(year: int, as_of: date) -> list[dict[str, Any]]:
     """Expected stars of each contract and the chance of each rating; without an outlook or a rating, why."""
-    return [row for found in outlook.of_contracts(list(outlook.stamped(year)), year) for row in of_contract(found)]
+    every = outlook.of_contracts(list(outlook.stamped(year)), year)
+    likely = {
+        star for one in every if isinstance(one, Outlook) for star, chance in one.independent.items()
+        if round(chance, PLACES)
+    }  # fmt: skip
+    return [row for found in every for row in of_contract(found, sorted(likely))]
 
 
-def of_contract(found: Outlook | outlook.Missing) -> Iterator[dict[str, Any]]:
-    """What is kept of one contract. Chances are where the measures err apart; too small ones are left out."""
+def of_contract(found: Outlook | outlook.Missing, likely: list[Decimal]) -> Iterator[dict[str, Any]]:
+    """What is kept of one contract. Chances are where the measures err apart, of every rating some contract may get."""
     why = found.not_rated if isinstance(found, Outlook) else found.why
     if why:
         yield row(found.contract, NO_OUTLOOK, value=why)
@@ -27,10 +34,9 @@ def of_contract(found: Outlook | outlook.Missing) -> Iterator[dict[str, Any]]:
         return
     for name, stars in ((EXPECTED, found.expected), (TOGETHER, found.expected_shared)):
         if stars is not None:
-            yield row(found.contract, name, value=round(stars, 3))
-    for star in sorted(found.independent):
-        if chance := round(found.independent[star], 3):
-            yield row(found.contract, f"chance of {star:.1f}", value=chance)
+            yield row(found.contract, name, value=round(stars, PLACES))
+    for star in likely if found.independent else []:
+        yield row(found.contract, f"chance of {star:.1f}", value=round(found.independent.get(star, 0.0), PLACES))
 
 
 def projected_measures(year: int, as_of: date) -> list[dict[str, Any]]:

@@ -66,14 +66,15 @@ def weeks_table(found: list[Velocity]) -> tuple[list[str], list[tuple[date, list
 
 
 def weeks_line(one: Velocity) -> SafeString:
-    """Closed gaps of the year by the week of the care, added up; the broken line is what the next star takes."""
+    """Gaps closed by care of the year, added up by its weeks; the broken line is how many the next star takes."""
     points = velocity.totals(one.weeks)
     if len(points) < 2:
         return SafeString("")
-    wanted = one.need.met + one.need.closures if one.need and one.need.closures is not None else None
-    top = max(points[-1][1], wanted or 0)
+    done = points[-1][1]
+    wanted = done + one.need.closures if one.need and one.need.closures is not None else None
+    top = max(done, wanted or 0)
     step = WIDTH / (len(points) - 1)
-    line = "L".join(f"{round(step * place, 1)} {height(done, top)}" for place, (_, done) in enumerate(points))
+    line = "L".join(f"{round(step * place, 1)} {height(so_far, top)}" for place, (_, so_far) in enumerate(points))
     goal = "" if wanted is None else format_html(
         '<path d="M0 {0}H{1}" stroke="currentColor" stroke-dasharray="3 2" opacity=".7"/>', height(wanted, top), WIDTH
     )  # fmt: skip
@@ -81,7 +82,7 @@ def weeks_line(one: Velocity) -> SafeString:
         '<svg class="bar" role="img" width="{w}" height="{h}" viewBox="0 0 {w} {h}"><title>{code}: {done} gaps closed '
         "by care given up to the week of {last}</title><desc>Rising line from 1 January{wanted}</desc>{goal}"
         '<path d="M{line}" fill="none" stroke="#1f6280" class="velocity-line" stroke-width="2"/></svg>',
-        w=WIDTH, h=HEIGHT, code=one.code, done=points[-1][1], last=points[-1][0].isoformat(),
+        w=WIDTH, h=HEIGHT, code=one.code, done=done, last=points[-1][0].isoformat(),
         wanted=f"; {wanted} are needed for {one.need.next_star} stars" if wanted is not None and one.need else "",
         goal=goal, line=line,
     )  # fmt: skip

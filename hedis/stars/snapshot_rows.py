@@ -69,11 +69,10 @@ def part_grid(rows: Sequence[Mapping[str, Any]]) -> Grid:
 
 
 def grid_of(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Grid:
-    """Rows of a key and a value as a table, columns in the order of `names`, then of their own names."""
-    order = list(names)
-    columns = sorted(
-        {row["key"][-1] for row in rows}, key=lambda name: (order.index(name) if name in names else 99, name)
-    )
+    """Rows of a key and a value as a table, columns in the order of `names`, or as they first come."""
+    columns = list(dict.fromkeys(row["key"][-1] for row in rows))
+    if names:
+        columns.sort(key=[*names].index)
     subjects: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
         subjects.setdefault(tuple(row["key"][:-1]), {})[row["key"][-1]] = row["value"]

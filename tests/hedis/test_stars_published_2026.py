@@ -150,7 +150,7 @@ def test_minimum_counts_decide_who_is_rated(release: Release) -> None:
 
 
 def test_thresholds_follow_from_the_contracts_of_the_release(release: Release) -> None:
-    """Those of PDP contracts to the last place; MA contracts that ended are in CMS's percentiles and not in its tables."""
+    """Those of PDP contracts to the last place; CMS also counted MA contracts that ended."""
     derived = recalculation.second_run(verification.rated_contracts(release), release.year).thresholds
     for key, ours in derived.items():
         far = Decimal(0) if key[0] == "part_d_pdp" else Decimal("0.06")
