@@ -317,6 +317,11 @@ ADMIN_PAGES: list[tuple[str, str, str]] = [
         "interventions.outlook_page.outlook_contract",
         "outlook_contract",
     ),
+    (
+        "outlook/<contract_number:number>/<star_year:year>/velocity/",
+        "interventions.velocity_page.contract_velocity",
+        "outlook_velocity",
+    ),
     ("equity/", "interventions.equity_page.equity", "equity"),
     ("money/", "interventions.money_page.money_list", "money"),
     (
@@ -385,9 +390,12 @@ AFTER_FINDING: list[str] = [
     "interventions.ending.withdraw_met",
 ]
 
-# What a snapshot keeps beside members, gaps and stars: name, function of year and day that gives its rows.
+# What a snapshot keeps beside members, gaps and stars: name, function of year and day that gives its rows. The last
+# part of a row's key names its column on the pages.
 SNAPSHOT_PARTS: dict[str, str] = {
     "gaps_by_tier": "predictions.freezing.gaps_by_tier",
+    "projected_stars": "interventions.freezing.projected_stars",
+    "projected_measures": "interventions.freezing.projected_measures",
 }
 
 # What `manage.py bench` can measure.

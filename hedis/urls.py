@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/v1/", include("hedis.measures.api")),
     path("api/v1/", include("hedis.gaps.api")),
     path("api/v1/", include("hedis.stars.api")),
+    path("api/v1/", include("hedis.stars.snapshot_api")),
     path("api/v1/", include("predictions.api")),
     path("api/v1/", include("predictions.uplift_api")),
     # Before the predictions, whose addresses would read "portfolio" as an id.
@@ -25,6 +26,7 @@ urlpatterns = [
     path("api/v1/", include("interventions.outlook_api")),
     path("api/v1/", include("interventions.money_api")),
     path("api/v1/", include("interventions.simulation_api")),
+    path("api/v1/", include("interventions.velocity_api")),
     path("fhir/", include("hedis.gaps.fhir.api")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", Docs.as_view(url_name="api-schema"), name="api-docs"),

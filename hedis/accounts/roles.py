@@ -112,7 +112,8 @@ TEAM_LEAD = Role(
 QUALITY_DIRECTOR = Role(
     "quality_director",
     "Quality director",
-    "Reads rates, gaps and ratings of the whole plan, enters what they pay, has its gaps scored, approves campaigns.",
+    "Reads rates, gaps and ratings of the whole plan and freezes them, enters what they pay, tries what would be, has "
+    "gaps scored, approves campaigns.",
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
@@ -123,6 +124,7 @@ QUALITY_DIRECTOR = Role(
         *ENTER_MONEY,
         WHOLE_PLAN,
         "predictions.add_scoringrun",
+        "stars.add_snapshot",
         "interventions.change_campaign",
         "interventions.add_campaigntransition",
     ),
@@ -148,6 +150,7 @@ ANALYST = Role(
         "predictions.change_modelversion",
         "predictions.add_scoringrun",
         "stars.add_enteredscore",
+        "stars.add_snapshot",
     ),
 )
 MODEL_STEWARD = Role(

@@ -12,7 +12,8 @@ from django.utils.safestring import SafeString
 
 from hedis.lib.modeladmin import ReadOnlyAdmin
 from hedis.members.models import Contract
-from hedis.stars import models, scores, snapshots
+from hedis.stars import models, scores
+from hedis.stars import snapshot_admin as snapshot_admin
 
 
 class ReadOnlyInline(admin.TabularInline):
@@ -201,24 +202,3 @@ class RatingAdmin(ReadOnlyAdmin):
     @admin.display(description="why")
     def why(self, rating: models.Rating) -> SafeString:
         return spread(rating.explanation)
-
-
-@admin.register(models.Snapshot)
-class SnapshotAdmin(ReadOnlyAdmin):
-    list_display = ("as_of", "measurement_year", "star_year", "taken_at", "taken_by")
-    list_filter = ("measurement_year",)
-    fields = ("measurement_year", "star_year", "as_of", "taken_at", "taken_by", "digest", "all_totals",
-              "year_before")  # fmt: skip
-    readonly_fields = fields
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Snapshot]:
-        return super().get_queryset(request).defer("totals")
-
-    @admin.display(description="totals")
-    def all_totals(self, snapshot: models.Snapshot) -> SafeString:
-        return spread(snapshot.totals)
-
-    @admin.display(description="compared with the year before")
-    def year_before(self, snapshot: models.Snapshot) -> SafeString | str:
-        before = snapshots.year_before(snapshot)
-        return spread(snapshots.compare(before, snapshot)) if before else "no snapshot of the year before"

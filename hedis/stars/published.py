@@ -1,15 +1,17 @@
 """Reads the tables CMS publishes with the Star Ratings, as CMS names and shapes them.
 
-A table is known by its title row, never by its file name, which changes with every release. Files come with and
-without BOM, as UTF-8 or cp1252, with blank columns and rows at the end and with words instead of numbers. Shape is
-read tolerantly; meaning strictly: a table of another year, an unknown measure, a rate above 100 or a contract without
-a single value is a PublishedError that names file, row and field.
+A table is known by its title, never by its file name, which changes with every release. Files come with and without
+BOM, as UTF-8, UTF-16 or cp1252, cut by commas, semicolons or tabs, with notes above and below, with columns in another
+order, with blank columns and rows and with words instead of numbers. Shape is read tolerantly; meaning strictly: a
+table of another year, an unknown measure, a rate above 100 or a contract without a single value is a PublishedError
+that names file, row and field.
 """
 
+import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -21,19 +23,24 @@ CONTRACT_NUMBER = re.compile(r"[A-Z][0-9]{4}")
 MEASURE_HEAD = re.compile(r"([CD][0-9]{2})\s*:\s*(.+)", re.DOTALL)
 DOMAIN_HEAD = re.compile(r"([HD]D[0-9])\s*:\s*(.+)", re.DOTALL)
 NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)\s*%?")
-ABOUT_COLUMNS = 4
-FIRST_CONTRACT_HEAD = {"contractid", "contractnumber"}
+CONTRACT_HEADS = {"contractid", "contractnumber"}
+ABOUT_HEADS = {*CONTRACT_HEADS, "organizationtype", "contractname", "organizationmarketingname", "parentorganization"}
+# How many lines may stand above the title: CMS's notes of a recalculation.
+LINES_TO_TITLE = 5
 
 TITLES = {
-    "scores": re.compile(r"(20[0-9]{2}) Data View\b"),
-    "stars": re.compile(r"(20[0-9]{2}) Star View\b"),
-    "summary": re.compile(r"(20[0-9]{2}) Summary (?:Rating|Star) View\b"),
-    "domains": re.compile(r"(20[0-9]{2}) Domain (?:Star )?View\b"),
-    "cai": re.compile(r"(20[0-9]{2}) CAI View\b"),
-    "part_c_cuts": re.compile(r"(20[0-9]{2}) Part C Performance Metrics? Threshold"),
-    "part_d_cuts": re.compile(r"(20[0-9]{2}) Part D Performance Metrics? Threshold"),
-    "high_performing": re.compile(r"(20[0-9]{2}) High Performing Contracts\b"),
-    "low_performing": re.compile(r"(20[0-9]{2}) Low Performing Contracts\b"),
+    kind: re.compile(r"(20[0-9]{2}) " + title, re.IGNORECASE)
+    for kind, title in {
+        "scores": r"Data View\b",
+        "stars": r"Stars? View\b",
+        "summary": r"Summary (?:Rating|Star)s? View\b",
+        "domains": r"Domain (?:Stars? )?View\b",
+        "cai": r"CAI View\b",
+        "part_c_cuts": r"Part C Performance Metrics? Threshold",
+        "part_d_cuts": r"Part D Performance Metrics? Threshold",
+        "high_performing": r"High Performing Contracts\b",
+        "low_performing": r"Low Performing Contracts\b",
+    }.items()
 }
 NAMES = {
     "scores": "Data View",
@@ -54,7 +61,7 @@ class PublishedError(Exception):
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: where it stands in the file, and its cells without blanks around them."""
+    """One line of a table: where it stands in the file, and its cells with single blanks and none around them."""
 
     number: int
     cells: tuple[str, ...]
@@ -65,7 +72,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """One file that is a table CMS publishes. `kind` is a key of TITLES."""
+    """One file that is a table CMS publishes, from its title on. `kind` is a key of TITLES."""
 
     kind: str
     year: int
@@ -79,11 +86,11 @@ class Table:
 
     @property
     def head(self) -> int:
-        """Index of the header line: the first whose first cell is the contract's number."""
+        """Index of the header line: the first that has the contract's number."""
         for index, line in enumerate(self.lines):
-            if plain(line.cell(0)) in FIRST_CONTRACT_HEAD:
+            if any(plain(cell) in CONTRACT_HEADS for cell in line.cells):
                 return index
-        raise self.error(None, "Contract Number", "no header row begins with it")
+        raise self.error(None, "Contract Number", "no header row has it")
 
     def column(self, *names: str) -> int:
         """Position of the column with one of these names, read without case, blanks and signs."""
@@ -96,12 +103,14 @@ class Table:
     def contracts(self) -> Iterator[tuple[str, Line]]:
         """The rows of contracts. Column heads above the first one and a note below the last are passed over."""
         seen: set[str] = set()
+        place = self.column("Contract Number", "Contract ID")
+        about = [index for index, cell in enumerate(self.lines[self.head].cells) if plain(cell) in ABOUT_HEADS]
         for line in self.lines[self.head + 1 :]:
-            number = line.cell(0)
-            if (not seen and not any(line.cells[:ABOUT_COLUMNS])) or is_note(line):
+            number = line.cell(place).upper()
+            if (not seen and not any(map(line.cell, about))) or is_note(line):
                 continue
             if not CONTRACT_NUMBER.fullmatch(number):
-                raise self.error(line, "Contract Number", f"{number!r} is not a contract number")
+                raise self.error(line, "Contract Number", f"{line.cell(place)!r} is not a contract number")
             if number in seen:
                 raise self.error(line, "Contract Number", f"{number} is there twice")
             seen.add(number)
@@ -148,51 +157,65 @@ def plain(text: str) -> str:
 
 def is_note(line: Line) -> bool:
     """A sentence that stands alone in its row."""
-    return " " in line.cell(0) and not any(line.cells[1:])
+    filled = [cell for cell in line.cells if cell]
+    return len(filled) == 1 and " " in filled[0]
 
 
 def tables(folder: Path, year: int) -> dict[str, Table]:
     """The published tables of a folder by kind; other CSV files are passed over.
 
-    Raises PublishedError for no table at all, a table of another year, or two of one kind.
+    Where the folder itself has none, those of the folders below it: CMS's archives unpack into one. Raises
+    PublishedError for no table at all, a table of another year, or two of one kind.
     """
     if not folder.is_dir():
         raise PublishedError(f"{folder} is not a folder")
+    every = tables_among(folder.iterdir()) or tables_among(folder.rglob("*"))
+    if not every:
+        packed = ", ".join(sorted(path.name for path in folder.iterdir() if path.suffix.lower() in (".zip", ".xlsx")))
+        hint = f"; unpack or save as CSV first: {packed}" if packed else ""
+        raise PublishedError(f"{folder}: no CSV file has the title of a Star Ratings table{hint}")
     found: dict[str, Table] = {}
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file()):
-        table = read_table(path)
-        if table is None:
-            continue
+    for table in every:
         if table.year != year:
-            raise PublishedError(f"{path.name}, row 1, title: a table of {table.year}, not of {year}")
+            raise table.error(table.lines[0], "title", f"a table of {table.year}, not of {year}")
         if table.kind in found:
-            raise PublishedError(f"{path.name}, row 1, title: {found[table.kind].path.name} is the same table")
+            twin = found[table.kind].path.name
+            raise table.error(table.lines[0], "title", f"{twin} is the same table; give one release a folder")
         found[table.kind] = table
-    if not found:
-        raise PublishedError(f"{folder}: no CSV file has the title of a Star Ratings table")
     return found
 
 
+def tables_among(paths: Iterable[Path]) -> list[Table]:
+    """The tables among some files, in the order of their names."""
+    files = sorted(path for path in paths if path.suffix.lower() == ".csv" and path.is_file())
+    return [table for path in files if (table := read_table(path))]
+
+
 def read_table(path: Path) -> Table | None:
-    """The table of a file, or None where the title is none we know."""
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    reader = csv.reader(io.StringIO(text, newline=""))
+    """The table of a file, or None where no line at its beginning has a title we know."""
+    text = decoded(path.read_bytes())
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=text.count))
     lines = []
     for cells in reader:
-        trimmed = tuple(cell.strip() for cell in cells)
+        trimmed = tuple(" ".join(cell.split()) for cell in cells)
         if any(trimmed):
             lines.append(Line(reader.line_num, trimmed))
-    if not lines:
-        return None
-    for kind, title in TITLES.items():
-        match = title.match(lines[0].cell(0))
-        if match:
-            return Table(kind, int(match[1]), path, tuple(lines))
+    for index, line in enumerate(lines[: LINES_TO_TITLE + 1]):
+        for kind, title in TITLES.items():
+            match = next(filter(None, map(title.match, line.cells)), None)
+            if match:
+                return Table(kind, int(match[1]), path, tuple(lines[index:]))
     return None
+
+
+def decoded(content: bytes) -> str:
+    """A file's text: UTF-16 by its mark, else UTF-8, else cp1252."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
 
 
 def required(found: Mapping[str, Table], kind: str, folder: Path) -> Table:
@@ -287,9 +310,8 @@ def read_summary(table: Table) -> dict[str, Organisation]:
         raise table.error(table.lines[table.head], "Disaster %", "the column is missing")
     year = table.year
     parts = {
-        "part_c": table.column(f"{year} Part C Summary", f"{year} Part C Summary Rating"),
-        "part_d": table.column(f"{year} Part D Summary", f"{year} Part D Summary Rating"),
-        "overall": table.column(f"{year} Overall", f"{year} Overall Rating"),
+        part: table.column(*(f"{year} {name}{end}" for end in ("", " Rating", " Star", " Star Rating")))
+        for part, name in (("part_c", "Part C Summary"), ("part_d", "Part D Summary"), ("overall", "Overall"))
     }
     organisation_type = table.column("Organization Type")
     name, marketing = table.column("Contract Name"), table.column("Organization Marketing Name")
@@ -318,7 +340,7 @@ def read_summary(table: Table) -> dict[str, Organisation]:
     return found
 
 
-DISASTER_HEAD = re.compile(r"(20[0-9]{2}) Disaster\s*%")
+DISASTER_HEAD = re.compile(r"(20[0-9]{2}) Disaster\s*(?:%|Percent)", re.IGNORECASE)
 
 
 def read_rating(table: Table, line: Line, index: int, part: str) -> Cell:

@@ -48,7 +48,7 @@ def named_type(table: Table, line: Line, contract_type: str) -> str:
 
 def inner_bound(table: Table, line: Line, index: int, measure: Measure) -> Decimal | None:
     """The worst score that still gets the row's star; None where CMS gives no such star."""
-    text = line.cell(index)
+    text = line.cell(index).replace("≥", ">=").replace("≤", "<=")
     bounds = BOUND.findall(text)
     rest = BOUND.sub("", text).replace("to", "").strip()
     if rest or not bounds:

@@ -1,5 +1,5 @@
 """The portfolio's totals, frozen: members, gaps by measure and status, the stars of every contract, and what the rooms
-above add (gaps by tier).
+above add (gaps by tier, the projected year's end).
 
 A snapshot says what was known on a day. Two of them, a year apart or a week, compare measure by measure.
 """
@@ -128,6 +128,12 @@ def store(year: int, as_of: date, totals: Mapping[str, Any], digest: str, *, by:
     return snapshot
 
 
+def one_before(snapshot: Snapshot) -> Snapshot | None:
+    """The snapshot before it in the order of their days."""
+    same_day = Q(as_of=snapshot.as_of, pk__lt=snapshot.pk)
+    return Snapshot.objects.filter(Q(as_of__lt=snapshot.as_of) | same_day).first()
+
+
 def year_before(snapshot: Snapshot) -> Snapshot | None:
     """The newest snapshot of the measurement year before, taken no later in that year."""
     earlier = Snapshot.objects.filter(measurement_year=snapshot.measurement_year - 1)
@@ -146,6 +152,7 @@ def compare(earlier: Snapshot, later: Snapshot) -> dict[str, Any]:
         "earlier": {"as_of": earlier.as_of.isoformat(), "star_year": earlier.star_year},
         "later": {"as_of": later.as_of.isoformat(), "star_year": later.star_year},
         "active_members": pair(earlier.totals["members"]["active"], later.totals["members"]["active"]),
+        "enrolled": [{"contract": key[0], **change} for key, change in changes(earlier, later, enrolled).items()],
         "gaps": [
             {"contract": key[0], "measure": key[1], "status": key[2], **change}
             for key, change in changes(earlier, later, gap_counts).items()
@@ -180,6 +187,10 @@ def changes(
 
 def pair(earlier: Any, later: Any) -> dict[str, Any]:
     return {"earlier": earlier, "later": later}
+
+
+def enrolled(snapshot: Snapshot) -> dict[tuple[str, ...], Any]:
+    return {(contract,): members for contract, members in snapshot.totals["members"]["enrolled"].items()}
 
 
 def gap_counts(snapshot: Snapshot) -> dict[tuple[str, ...], Any]:

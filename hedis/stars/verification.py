@@ -2,7 +2,7 @@
 nothing explains."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -18,14 +18,14 @@ from hedis.engine.rating_scores import (
     star_by_cut_points,
 )
 from hedis.engine.rating_year import Disaster, Measure, Method, Part, RatedAs, StarYear
-from hedis.stars import published, years
+from hedis.stars import published, recalculation, years
 from hedis.stars.published import Cell, Grid, Organisation
 from hedis.stars.published_cuts import read_cut_points
 from hedis.stars.years import Adjustment
 
 INTEGRITY_MESSAGE = "cmsidentifiedissues"
 NOT_APPLICABLE = "notapplicable"
-DISASTER = "disaster"
+DISASTER, RECALCULATION = "disaster", "recalculation"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,9 @@ def read_release(folder: Path, year: int) -> Release:
 
 
 def check_scales(scores: Grid, year: StarYear) -> None:
-    """Raises PublishedError for a score its measure cannot have, such as a rate above 100."""
+    """Raises PublishedError for a score its measure cannot have, such as a rate above 100, or shares for percent."""
+    for measure_id in scores.heads:
+        check_percent(scores, year.measures[measure_id])
     for contract, cells in scores.cells.items():
         for measure_id, cell in cells.items():
             if cell.number is not None:
@@ -132,6 +134,15 @@ def check_scales(scores: Grid, year: StarYear) -> None:
                 except ScoreOutOfRange as error:
                     place = published.Line(scores.rows[contract], ())
                     raise scores.table.error(place, f"{contract} {measure_id}", str(error)) from None
+
+
+def check_percent(scores: Grid, measure: Measure) -> None:
+    """Raises PublishedError where a column of percent holds shares of one: a spreadsheet saved as CSV without its
+    formats. A single such score could be a rate below one percent; a whole column could not."""
+    numbers = [cells[measure.id].number for cells in scores.cells.values()]
+    found = [number for number in numbers if number is not None]
+    if measure.unit == "%" and any(number % 1 for number in found) and max(found) <= 1:
+        raise scores.table.error(None, measure.id, f"scores of 0 to 1, such as {found[0]}, where CMS publishes percent")
 
 
 def same_contracts(stars: Grid, scores: Grid, contracts: Mapping[str, Organisation]) -> None:
@@ -178,8 +189,11 @@ def renamed(grid: Grid, ids: Mapping[str, str]) -> dict[tuple[str, str], Cell]:
 def verify(release: Release, prior: Prior | None) -> Findings:
     """Recompute every rating, measure star and domain star of a release and compare."""
     found = Findings(release.year.year)
+    runs = [release.year]
+    if recalculation.is_recalculated(release.year.year):
+        runs.append(recalculation.second_run(rated_contracts(release), release.year))
     for number, organisation in release.contracts.items():
-        compare_ratings(engine_contract(release, organisation), organisation, release.year, found)
+        compare_ratings(engine_contract(release, organisation), organisation, runs, found)
         for measure_id, cell in release.stars.cells.get(number, {}).items():
             if cell.number is not None:
                 compare_measure(
@@ -224,9 +238,22 @@ def disaster_shares(organisation: Organisation, star_year: int) -> dict[Disaster
     }
 
 
-def compare_ratings(contract: rating.Contract, organisation: Organisation, year: StarYear, found: Findings) -> None:
-    """The contract's ratings against the published ones."""
-    for part, one in rating.rate(contract, year).ratings.items():
+def rated_contracts(release: Release) -> Iterator[tuple[rating.Contract, list[Part]]]:
+    """The contracts with the ratings CMS gave them."""
+    for organisation in release.contracts.values():
+        contract = engine_contract(release, organisation)
+        yield contract, [part for part in contract.rated_as.parts if organisation.ratings[part].number is not None]
+
+
+def compare_ratings(
+    contract: rating.Contract, organisation: Organisation, runs: list[StarYear], found: Findings
+) -> None:
+    """The contract's ratings against the published ones; `runs`: the year, and the second run of a recalculated one.
+
+    Of a year that was recalculated each contract kept the better of two ratings, so the second run explains.
+    """
+    others = [rating.rate(contract, other).ratings for other in runs[1:]]
+    for part, one in rating.rate(contract, runs[0]).ratings.items():
         cell = organisation.ratings[part.value]
         if cell.number is None:
             continue
@@ -236,7 +263,8 @@ def compare_ratings(contract: rating.Contract, organisation: Organisation, year:
             continue
         score = f"final {one.used.final}" if one.used else ""
         star = str(one.star) if one.star is not None else f"not rated: {one.reason}"
-        found.differences.append(Difference("rating", contract.number, part.value, score, cell.text, star, ""))
+        explanation = RECALCULATION if any(other[part].star == cell.number for other in others) else ""
+        found.differences.append(Difference("rating", contract.number, part.value, score, cell.text, star, explanation))
 
 
 def compare_measure(

@@ -13,8 +13,8 @@ from django.urls import reverse
 
 from audit.models import Event
 from hedis.accounts.models import User
-from hedis.gaps.models import Gap
-from hedis.stars import rating, snapshots
+from hedis.gaps.models import FindingRun, Gap
+from hedis.stars import rating, snapshots, tasks
 from hedis.stars.models import PublishedContract, Rating, Release, Snapshot
 from tests.factories import make_contract
 from tests.hedis.star_plan import DAY, close_one, make_gaps
@@ -107,10 +107,13 @@ def test_stored_ratings_and_snapshots_open_to_read(quinn: User, client: Client) 
     taken = snapshots.take(as_of=DAY, by="ben")
     rated = Rating.objects.get(star_year=2028)
     client.force_login(quinn)
-    for name, key, words in (("rating", rated.pk, "too_few_measures"), ("snapshot", taken.pk, "2025-09-30")):
+    for name, key, words in (
+        ("rating", rated.pk, "&quot;too_few_measures&quot;"),
+        ("snapshot", taken.pk, "Year before"),
+    ):
         assert client.get(reverse(f"admin:stars_{name}_changelist")).status_code == 200
         page = client.get(reverse(f"admin:stars_{name}_change", args=[key])).content.decode()
-        assert f"&quot;{words}&quot;" in page and 'name="_save"' not in page
+        assert words in page and 'name="_save"' not in page
 
 
 @pytest.mark.parametrize("statement", ["UPDATE stars_snapshot SET taken_by = 'x'", "DELETE FROM stars_snapshot"])
@@ -137,3 +140,16 @@ def test_the_bench_asks_for_tables_and_then_rates_every_contract() -> None:
     call_command("bench", "stars", "--json", stdout=out)
     found = json.loads(out.getvalue())["stars"]
     assert (found["Star year"], found["contracts"], found["ratings computed"]) == (2026, 1, 3)
+
+
+def test_the_clock_takes_one_a_week_where_gaps_were_found_since() -> None:
+    tasks.weekly_snapshot(timestamp=0)
+    assert not Snapshot.objects.exists()
+    make_gaps(COUNTS)
+    for _ in range(2):
+        tasks.weekly_snapshot(timestamp=0)
+    assert [one.taken_by for one in Snapshot.objects.all()] == [tasks.WEEKLY]
+    FindingRun.objects.create(year=2026, data_as_of=DAY, generation="g2", found_by="system")
+    close_one("COL")
+    tasks.weekly_snapshot(timestamp=0)
+    assert Snapshot.objects.count() == 2

@@ -12,7 +12,7 @@ import pytest
 
 from hedis.engine import rating
 from hedis.engine.rating_year import Part, StarYear
-from hedis.stars import loading, published, verification, years
+from hedis.stars import loading, published, recalculation, verification, years
 from hedis.stars.models import PublishedContract
 from hedis.stars.published_cuts import read_cut_points
 from hedis.stars.verification import Release
@@ -149,6 +149,33 @@ def test_minimum_counts_decide_who_is_rated(release: Release) -> None:
     assert (contracts, agree) == (676, 676)
 
 
+def test_thresholds_follow_from_the_contracts_of_the_release(release: Release) -> None:
+    """Those of PDP contracts to the last place; CMS also counted MA contracts that ended."""
+    derived = recalculation.second_run(verification.rated_contracts(release), release.year).thresholds
+    for key, ours in derived.items():
+        far = Decimal(0) if key[0] == "part_d_pdp" else Decimal("0.06")
+        cms = release.year.thresholds[key]
+        pairs = [(getattr(ours, name), getattr(cms, name)) for name in vars(cms)]
+        assert all(abs(one - other) <= far for one, other in pairs), (key, pairs)
+
+
+def test_a_rating_that_only_the_second_run_gives_is_explained_in_a_recalculated_year(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def harder(year: StarYear) -> StarYear:
+        changed = {key: replace(one, mean_65=one.mean_65 + 1) for key, one in year.thresholds.items()
+                   if key[0] == "part_d_pdp"}  # fmt: skip
+        return replace(year, thresholds={**year.thresholds, **changed})
+
+    first_run = with_year(release, harder)
+    unexplained = [one for one in verification.verify(first_run, None).differences if not one.explanation]
+    assert unexplained and {one.figure for one in unexplained} == {"rating"}
+    monkeypatch.setattr(recalculation, "is_recalculated", lambda year: True)
+    found = verification.verify(first_run, None)
+    assert found.all_explained and found.ratings[Part.D].matched == 613 - len(unexplained)
+    assert sum(one.explanation == verification.RECALCULATION for one in found.differences) == len(unexplained)
+
+
 def test_all_contracts_of_the_year_are_rated_in_under_two_seconds(release: Release) -> None:
     contracts = [verification.engine_contract(release, one) for one in release.contracts.values()]
     begin = time.process_time()
@@ -184,6 +211,11 @@ def without_reward(year: StarYear) -> StarYear:
     return replace(year, reward={})
 
 
+def with_the_lower_reward_alone(year: StarYear) -> StarYear:
+    lower = {variance: factor for (mean, variance), factor in year.reward.items() if mean == "relatively_high"}
+    return replace(year, reward={key: lower[key[1]] for key in year.reward})
+
+
 def with_one_set_of_thresholds(year: StarYear) -> StarYear:
     return replace(year, thresholds={key: year.thresholds[key[0], True, key[2]] for key in year.thresholds})
 
@@ -205,6 +237,7 @@ def without_improvement_hold_harmless(year: StarYear) -> StarYear:
         pytest.param(with_both_copies, (524, 613, 454), id="both duplicate measures kept"),
         pytest.param(without_cai, (495, 578, 471), id="no CAI"),
         pytest.param(without_reward, (444, 517, 416), id="no reward factor"),
+        pytest.param(with_the_lower_reward_alone, (481, 570, 465), id="no higher reward from the 85th percentile"),
         pytest.param(with_one_set_of_thresholds, (524, 613, 511), id="always the with-improvement thresholds"),
         pytest.param(without_cap, (523, 607, 515), id="no cap at five stars"),
     ],
@@ -212,6 +245,9 @@ def without_improvement_hold_harmless(year: StarYear) -> StarYear:
 def test_breaking_a_rule_of_the_year_loses_matches(
     release: Release, broken: Callable[[StarYear], StarYear], left: tuple[int, int, int]
 ) -> None:
+    """Without any reward 444, 517 and 416 are left, as the steps of the recipe below say too. An independent count of
+    "no reward factor" has 481, 570 and 465: exactly what is left where means from the 85th percentile on get no more
+    than those from the 65th on, 0.2 and 0.1. There the higher reward was dropped, not the whole factor."""
     assert matched(with_year(release, broken)) == left
 
 

@@ -23,6 +23,7 @@ from hedis.gaps.models import Gap
 from hedis.lib import problem
 from hedis.stars import loading, rating, scores
 from interventions.models import Simulation
+from hedis.stars import loading, rating, scores, snapshots
 from predictions.models import ScoringRun
 from tests.conftest import person
 from tests.factories import make_contract, make_gap, make_measure, make_member, make_provider
@@ -71,6 +72,9 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/ratings/{}/": Route("stars.rating"),
     "api/v1/ratings/compute/": Route("stars.rating", methods=("POST", "OPTIONS"), computes=True),
     "api/v1/contracts/{}/ratings/": Route("stars.rating"),
+    "api/v1/snapshots/": Route("stars.snapshot", methods=(*READING, "POST")),
+    "api/v1/snapshots/compare/": Route("stars.snapshot"),
+    "api/v1/snapshots/{}/": Route("stars.snapshot"),
     "api/v1/star-years/": Route("stars.referenceyear"),
     "api/v1/star-years/{}/": Route("stars.referenceyear"),
     "api/v1/models/": Route("predictions.modelversion"),
@@ -98,6 +102,7 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/members/{}/history/": Route("interventions.attempt", scoped=True),
     "api/v1/portfolio/summary/": Route("gaps.measurecount"),
     "api/v1/portfolio/gaps/": Route("gaps.measurecount"),
+    "api/v1/portfolio/velocity/": Route("gaps.measurecount"),
     "api/v1/equity/": Route("gaps.measurecount"),
     "api/v1/portfolio/money/": Route("interventions.countyfigures"),
     "api/v1/counties/": Route("interventions.countyfigures", methods=(*READING, "POST")),
@@ -136,8 +141,9 @@ def things(ana: User, tmp_path: Path) -> dict[str, str]:
     scores.enter(contract, 2026, "D08", "88", source="report", by="ben")
     rated = rating.rate(contract, 2026, as_of=date(2026, 9, 30), by="ben")
     loading.load_reference(by="test")
+    frozen = snapshots.store(2026, date(2026, 9, 30), {}, "0" * 64, by="ben")
     named = {"members": member.pseudonym, "contracts": "H1234", "providers": provider.npi, "measures": "COL"}
-    named |= {"gaps": str(gap.pk), "ratings": str(rated.pk), "star-years": "2026"}
+    named |= {"gaps": str(gap.pk), "ratings": str(rated.pk), "star-years": "2026", "snapshots": str(frozen.pk)}
     model = make_model(tmp_path, by=ana)
     named |= {"models": str(model.pk), "predictions": str(make_prediction(gap, model).pk)}
     named |= {"interventions": str(make_intervention(gap, by=ana).pk), "campaigns": str(make_campaign(by=ana).pk)}

@@ -30,6 +30,14 @@ def or_dash(value: Any) -> Any:
 
 
 @register.filter
+def shown_figure(value: Any) -> str:
+    """A stored figure: whole numbers with thousands, others as they are, words as they are, a dash for none."""
+    if value is None or value == "":
+        return DASH
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@register.filter
 def percent(value: float | None) -> str:
     """A rate with one decimal, as CMS prints it to contracts before rounding."""
     return DASH if value is None else f"{value:.1f} %"
