@@ -21,9 +21,8 @@ from hedis.accounts.models import User
 from hedis.accounts.permissions import ModelPermissions
 from hedis.gaps.models import Gap
 from hedis.lib import problem
-from hedis.stars import loading, rating, scores
-from interventions.models import Simulation
 from hedis.stars import loading, rating, scores, snapshots
+from interventions.models import Simulation
 from predictions.models import ScoringRun
 from tests.conftest import person
 from tests.factories import make_contract, make_gap, make_measure, make_member, make_provider
