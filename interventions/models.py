@@ -1,7 +1,7 @@
 """What we do about it: campaigns, interventions, attempts; each part has a module, Django finds all of them here."""
 
 from interventions.campaign_models import LARGEST_HOLDOUT, Campaign, CampaignQuerySet, CampaignTransition
-from interventions.decision_models import Objective, Plan, PlanItem
+from interventions.decision_models import Objective, Plan, PlanContract, PlanItem, PlanRun
 from interventions.outreach_models import (
     Attempt,
     AttemptQuerySet,
@@ -31,6 +31,8 @@ __all__ = [
     "Objective",
     "Outcome",
     "Plan",
+    "PlanContract",
     "PlanItem",
+    "PlanRun",
     "State",
 ]

@@ -15,18 +15,22 @@ from interventions.models import Plan
 class PlanAdmin(ReadOnlyAdmin):
     """Plans come from the optimiser; nobody types one in."""
 
-    list_display = ("numbered", "contract", "year", "objective", "dollars", "chosen", "reached", "campaign",
+    list_display = ("numbered", "contracts_cell", "year", "objective", "dollars", "chosen", "reached", "campaign",
                     "planned_by", "planned_at")  # fmt: skip
-    list_filter = ("year", "objective", "contract")
-    list_select_related = ("contract", "campaign")
+    list_filter = ("year", "objective", "contracts")
+    list_select_related = ("campaign",)
     fields = readonly_fields = (
-        "contract", "year", "data_as_of", "objective", "dollars", "chosen", "candidates", "reached", "confidence_z",
+        "year", "data_as_of", "objective", "dollars", "chosen", "candidates", "reached", "confidence_z",
         "stars", "resources", "not_planned", "campaign", "digest", "planned_by", "planned_at",
     )  # fmt: skip
 
     @admin.display(description="plan", ordering="id")
     def numbered(self, plan: Plan) -> str:
         return f"Plan {plan.pk}"
+
+    @admin.display(description="contracts")
+    def contracts_cell(self, plan: Plan) -> str:
+        return ", ".join(one.number for one in plan.contracts.all())
 
     @admin.display(description="spends of its budget", ordering="budget")
     def dollars(self, plan: Plan) -> str:

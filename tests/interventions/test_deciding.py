@@ -15,7 +15,7 @@ from hedis.accounts.models import User
 from hedis.gaps.models import Gap, Status
 from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import ContactPreference, Contract
-from interventions import campaigning, deciding, offers
+from interventions import campaigning, deciding, offers, plan_storing
 from interventions.deciding import Wish
 from interventions.models import Campaign, Intervention, Plan, PlanItem
 from interventions.money import County
@@ -51,13 +51,13 @@ def contract() -> Contract:
     return made
 
 
-def decided(contract: Contract, **wish: Any) -> Plan:
-    return deciding.decide(contract, 2026, Wish(**{"budget": Decimal(2000), **wish}), today=TODAY, by="ben")
+def decided(*contracts: Contract, **wish: Any) -> Plan:
+    return deciding.decide(contracts, 2026, Wish(**{"budget": Decimal(2000), **wish}), today=TODAY, by="ben")
 
 
 def test_a_plan_is_stored_with_its_bound_its_choices_and_one_ledger_line(contract: Contract) -> None:
     plan = decided(contract)
-    assert plan.chosen == PlanItem.objects.filter(plan=plan).count() > 0
+    assert plan.chosen == PlanItem.objects.filter(plan=plan, chosen=True).count() > 0
     assert plan.lower_bound <= plan.upper_bound and plan.spend <= plan.budget
     assert plan.answer["stars"]["COL"]["after"] > plan.answer["stars"]["COL"]["before"]
     item = PlanItem.objects.filter(plan=plan).select_related("member").first()
@@ -68,20 +68,20 @@ def test_a_plan_is_stored_with_its_bound_its_choices_and_one_ledger_line(contrac
 
 def test_anybody_can_check_a_stored_plan_from_its_files(contract: Contract) -> None:
     plan = decided(contract)
-    folder = deciding.folder_of(plan)
+    folder = plan_storing.folder_of(plan)
     out = io.StringIO()
     files = {"candidates": folder / "candidates.parquet", "problem": folder / "problem.json",
              "plan": folder / "plan.parquet"}  # fmt: skip
     call_command("check_plan", **files, json=True, stdout=out)
     assert json.loads(out.getvalue())["valid"] is True
-    assert all((folder / name).stat().st_mode & 0o077 == 0 for name in deciding.FILES)
+    assert all((folder / name).stat().st_mode & 0o077 == 0 for name in plan_storing.FILES)
 
 
 def test_who_asked_not_to_be_called_is_offered_the_kit_alone(contract: Contract) -> None:
     gap = Gap.objects.filter(measure__code="COL", status=Status.OPEN).first()
     assert gap is not None
     ContactPreference.objects.create(member=gap.member, do_not_call=True)
-    person = next(each for each in offers.people(contract, 2026, TODAY) if each.member == gap.member.pseudonym)
+    person = next(each for each in offers.people([contract], 2026, TODAY) if each.member == gap.member.pseudonym)
     found = list(offers.offers(person, {"COL": 0.8, "GSD": 0.8}, offers.effects_known(), TODAY))
     assert [(one.action.kind, dict(one.uplift)) for one in found] == [("mailed_kit", {"COL": 0.1})]
 
@@ -101,8 +101,8 @@ def test_what_comes_too_late_for_its_lead_time_is_not_offered(contract: Contract
 def test_gaps_worked_on_already_are_not_planned_again(contract: Contract, ben: User, lea: User) -> None:
     plan = decided(contract)
     draft(plan, by=ben)
-    left = {person.member for person in offers.people(contract, 2026, TODAY)}
-    assert left.isdisjoint(PlanItem.objects.filter(plan=plan).values_list("member__pseudonym", flat=True))
+    left = {person.member for person in offers.people([contract], 2026, TODAY)}
+    assert left.isdisjoint(PlanItem.objects.filter(plan=plan, chosen=True).values_list("member__pseudonym", flat=True))
 
 
 def test_the_queries_do_not_grow_with_members(contract: Contract, django_assert_max_num_queries: Any) -> None:
@@ -175,7 +175,7 @@ def test_capacities_are_kept(contract: Contract, own_data_dir: Path) -> None:
 
 def test_the_command_answers_in_the_promised_form_with_the_stored_plan(contract: Contract) -> None:
     out = io.StringIO()
-    call_command("plan_interventions", contract="H1234", year=2026, budget="2000", capacity=["phone=50"], json=True,
+    call_command("plan_interventions", contract=["H1234"], year=2026, budget="2000", capacity=["phone=50"], json=True,
                  stdout=out)  # fmt: skip
     answer = json.loads(out.getvalue())
     plan = Plan.objects.get(pk=answer["id"])
@@ -189,7 +189,7 @@ def test_the_command_takes_counties_and_names_the_row_that_cannot_be(contract: C
     head = "name,base,fee_for_service,bid,member_months,risk_score,double_county,cap\n"
     file.write_text(head + "Example,1000,1000,900,12000,1.0,N,\n")
     out = io.StringIO()
-    wish = {"contract": "H1234", "year": 2026, "budget": "2000", "objective": "dollars", "counties": file}
+    wish = {"contract": ["H1234"], "year": 2026, "budget": "2000", "objective": "dollars", "counties": file}
     call_command("plan_interventions", **wish, json=True, stdout=out)
     assert json.loads(out.getvalue())["objective"] >= 0
     file.write_text(head + "Example,1000,1000,900,12000,1.0,N,\nOther,-5,1000,900,1,1.0,N,\n")
@@ -200,12 +200,12 @@ def test_the_command_takes_counties_and_names_the_row_that_cannot_be(contract: C
 
 @pytest.mark.parametrize(
     ("call", "words"),
-    [({"contract": "H1234", "year": 2026}, "--budget is missing"),
-     ({"contract": "H1234", "year": 2026, "budget": "many"}, "'many'"),
-     ({"contract": "H1234", "problem": Path("p.json")}, "not both"),
-     ({"contract": "H9999", "year": 2026, "budget": "5"}, "H9999 is no contract"),
-     ({"contract": "H1234", "year": 2026, "budget": "5", "capacity": ["owl=3"]}, "the channels are"),
-     ({"contract": "H1234", "year": 2026, "budget": "5", "objective": "dollars"}, "--counties"),
+    [({"contract": ["H1234"], "year": 2026}, "--budget is missing"),
+     ({"contract": ["H1234"], "year": 2026, "budget": "many"}, "'many'"),
+     ({"contract": ["H1234"], "problem": Path("p.json")}, "not both"),
+     ({"contract": ["H9999"], "year": 2026, "budget": "5"}, "H9999 is no contract"),
+     ({"contract": ["H1234"], "year": 2026, "budget": "5", "capacity": ["owl=3"]}, "the channels are"),
+     ({"contract": ["H1234"], "year": 2026, "budget": "5", "objective": "dollars"}, "--counties"),
      ({}, "--candidates is missing")],
 )  # fmt: skip
 def test_a_wrong_call_is_refused_before_any_work(contract: Contract, call: dict[str, Any], words: str) -> None:

@@ -5,8 +5,10 @@ within the budget and every capacity, and says what no plan can pass. Writes the
 without it DATA_DIR/plans), and beside it what was nearly chosen and the certificate that `check_plan` recomputes the
 bound from. docs/optimiser.md describes the files.
 
-From the plan's own data: `--contract H1234 --year Y --budget N [--objective stars|weighted_stars|dollars]
-[--confidence Z] [--capacity phone=500 …] [--counties FILE] [--json]`. Stores the plan; the same answer with its id.
+From the plan's own data: `--contract H1001 [H1002 …] --year Y --budget N [--objective stars|weighted_stars|dollars]
+[--confidence Z] [--capacity phone=500 …] [--floor lis:COL=25 …] [--counties FILE] [--json]`. Stores the plan; the same
+answer with its id. Several contracts share budget and capacities; their measures are named H1001/COL, and the counties'
+file has a column `contract`.
 
 Exit 1 where a file or the data cannot be planned from, 2 for a wrong call.
 """
@@ -31,15 +33,16 @@ from interventions.candidates import PARQUET, Candidates, read_candidates
 from interventions.deciding import Wish
 from interventions.money import County, ImpossibleInput
 from interventions.optimiser import Plan, optimise
+from interventions.plan_floors import FloorWanted
 from interventions.problem import OBJECTIVES, ProblemError, read_problem
 
 ENDINGS = (*PARQUET, ".csv")
 FROM_FILES, FROM_DATA = ("candidates", "problem"), ("contract", "year", "budget")
-ONLY_FILES, ONLY_DATA = ("output",), ("objective", "confidence", "capacity", "counties")
+ONLY_FILES, ONLY_DATA = ("output",), ("objective", "confidence", "capacity", "floor", "counties")
 
 
 class Command(BaseCommand):
-    """Plan the interventions of a problem file, or of a contract of this plan."""
+    """Plan the interventions of a problem file, or of contracts of this plan."""
 
     help = __doc__ or ""
 
@@ -51,12 +54,13 @@ class Command(BaseCommand):
         files.add_argument("--output", type=Path, metavar="FILE", help="the plan (.parquet or .csv)")
         files.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
         data = parser.add_argument_group("from the plan's own data")
-        data.add_argument("--contract", help="such as H1234")
+        data.add_argument("--contract", nargs="+", metavar="NUMBER", help="such as H1234; several share the budget")
         data.add_argument("--year", type=int, help="measurement year")
         data.add_argument("--budget", help="dollars")
         data.add_argument("--objective", choices=OBJECTIVES, help="default: weighted_stars")
         data.add_argument("--confidence", type=float, metavar="Z", help="deviations kept above each cut (default 0)")
         data.add_argument("--capacity", nargs="+", metavar="CHANNEL=N", help="contacts there are, as in phone=500")
+        data.add_argument("--floor", nargs="+", metavar="GROUP:MEASURE=N", help="least closures, as in lis:COL=25")
         data.add_argument("--counties", type=Path, metavar="FILE", help="what ratings are worth (docs/money.md), .csv")
 
     def run(self, **options: Any) -> dict[str, Any]:
@@ -102,20 +106,19 @@ def from_files(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_data(options: dict[str, Any]) -> dict[str, Any]:
-    """Plan for a contract's members and store it."""
-    contract = Contract.objects.filter(number=options["contract"]).first()
-    if contract is None:
-        raise WrongUse(f"{options['contract']} is no contract of this plan")
+    """Plan for the members of contracts and store it."""
+    contracts = contracts_of(options["contract"])
     objective = options["objective"] or "weighted_stars"
     if (objective == "dollars") != bool(options["counties"]):
         raise WrongUse("--counties FILE goes with --objective dollars, and is needed there.")
-    wish = Wish(
-        dollars(options["budget"]), objective, options["confidence"] or 0.0, capacities(options["capacity"] or []),
-        counties(options["counties"]) if options["counties"] else (),
-    )  # fmt: skip
     try:
+        wish = Wish(
+            dollars(options["budget"]), objective, options["confidence"] or 0.0, capacities(options["capacity"] or []),
+            counties(options["counties"], contracts) if options["counties"] else (),
+            [FloorWanted.from_text(text) for text in options["floor"] or []],
+        )  # fmt: skip
         plan = deciding.decide(
-            contract, options["year"], wish, seed=options["seed"], today=timezone.localdate(), by="plan_interventions"
+            contracts, options["year"], wish, seed=options["seed"], today=timezone.localdate(), by="plan_interventions"
         )
     except years.UnknownStarYear as error:
         raise WrongUse(str(error)) from error
@@ -124,6 +127,15 @@ def from_data(options: dict[str, Any]) -> dict[str, Any]:
     except (projection.NothingToProject, deciding.NothingToPlan) as reason:
         raise Refused(str(reason)) from reason
     return deciding.as_facts(plan)
+
+
+def contracts_of(numbers: list[str]) -> list[Contract]:
+    """The contracts of these numbers, in their order."""
+    known = {one.number: one for one in Contract.objects.filter(number__in=numbers)}
+    for number in numbers:
+        if number not in known:
+            raise WrongUse(f"{number} is no contract of this plan")
+    return [known[number] for number in dict.fromkeys(numbers)]
 
 
 def dollars(text: str) -> Decimal:
@@ -148,22 +160,26 @@ def capacities(given: list[str]) -> dict[str, float]:
     return found
 
 
-def counties(file: Path) -> tuple[County, ...]:
-    """The counties of a CSV file, each row checked."""
+def counties(file: Path, contracts: list[Contract]) -> dict[str, list[County]]:
+    """The counties of a CSV file by contract, each row checked."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             rows = list(csv.DictReader(text))
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{file}: cannot be read: {error}", file=str(file)) from error
-    found = []
+    found: dict[str, list[County]] = {one.number: [] for one in contracts}
     for number, row in enumerate(rows, start=2):
+        place = {"file": file.name, "row": number}
+        contract = row.get("contract") or (contracts[0].number if len(contracts) == 1 else "")
+        if contract not in found:
+            raise Refused(f"{file.name}, row {number}, contract: {contract!r} is not planned for", **place)
         try:
-            found.append(County.from_text(row))
+            found[contract].append(County.from_text(row))
         except ImpossibleInput as error:
-            raise Refused(f"{file.name}, row {number}: {error}", file=file.name, row=number) from error
-    if not found:
-        raise Refused(f"{file.name}: names no county", file=file.name)
-    return tuple(found)
+            raise Refused(f"{file.name}, row {number}: {error}", **place) from error
+    if missing := [name for name, of_it in found.items() if not of_it]:
+        raise Refused(f"{file.name}: names no county of {', '.join(missing)}", file=file.name)
+    return found
 
 
 def output_of(options: dict[str, Any]) -> Path:
@@ -201,5 +217,7 @@ def words(answer: dict[str, Any]) -> list[str]:
         price = answer["prices"]["measures"][name]
         said.append(f"  {name}: {one['before']} to {one['after']} stars; a closure is worth ${price:,.2f}")
     said += [f"  floor {name}: {one['closures']:,.1f} of {one['floor']:,.1f}" for name, one in answer["floors"].items()]
+    if equity := answer.get("price_of_equity"):
+        said.append(f"  without the floors {equity['objective_without']:,.2f} would be reached")
     said += [f"  left out: {name}, {reason}" for name, reason in answer.get("left_out", {}).items()]
     return [*said, f"Plan: {answer['plan']}", f"Certificate: {answer['certificate']}", f"{answer['seconds']} s"]
