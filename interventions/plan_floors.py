@@ -106,7 +106,24 @@ def with_groups(problem: Problem, candidates: Candidates, contracts: Sequence[Co
         if not flags.any():
             raise ProblemError(f"{group}: nobody who can still be helped is in this group", field="floors")
         groups[group] = flags[candidates.member]
-    return replace(candidates, groups=groups)
+    found = replace(candidates, groups=groups)
+    for floor in problem.floors:
+        check_reach(problem, floor, found)
+    return found
+
+
+def check_reach(problem: Problem, floor: Floor, candidates: Candidates) -> None:
+    """Refuse more than everybody in the group could bring with no limit of budget or contacts. Raises ProblemError."""
+    inside = candidates.groups[floor.group]
+    best = np.zeros(len(candidates.member_names))
+    np.maximum.at(
+        best, candidates.member[inside], candidates.uplifts[inside][:, [floor.measure]].toarray().ravel()
+    )  # fmt: skip
+    if best.sum() < floor.closures:
+        raise ProblemError(
+            f"{problem.floor_name(floor)}: {floor.closures:g} closures are asked for, and all that can still be helped "
+            f"bring {best.sum():,.1f}", field="floors",
+        )  # fmt: skip
 
 
 def price_of_equity(found: Plan, candidates: Candidates, *, seed: int, step: Callable[[], None]) -> dict[str, Any]:

@@ -7,6 +7,9 @@ import pyarrow as pa
 
 from interventions.problem import Problem
 
+# What rounds to nothing is no difference.
+CENT = 0.005
+
 
 def of_chosen(table: pa.Table, problem: Problem) -> list[str]:
     """A sentence for each line of `reasons.chosen`."""
@@ -42,9 +45,9 @@ def worth_and_cost(line: Mapping[str, object], problem: Problem) -> str:
 def why_not(leaves: object, chosen_leaves: float | None) -> str:
     """Why an action was not chosen, by what it leaves beyond what it takes and what the member's chosen one leaves."""
     mine = float(str(leaves))
-    if chosen_leaves is not None and chosen_leaves > mine:
+    if chosen_leaves is not None and chosen_leaves > mine + CENT:
         return f"Another action for this member leaves {dollars(chosen_leaves - mine)} more."
-    if mine < 0:
+    if mine < -CENT:
         return f"It takes {dollars(-mine)} more than it is worth."
     return "It is worth what it takes; the stars are reached without it."
 

@@ -49,6 +49,8 @@ SEE_INTERVENTIONS = (
     "interventions.view_intervention",
     "interventions.view_attempt",
     "interventions.view_interventiontransition",
+    # Whom plans chose, of the members a role sees: the priority list.
+    "interventions.view_planitem",
 )
 WORK_INTERVENTIONS = (
     *SEE_INTERVENTIONS,
@@ -58,7 +60,10 @@ WORK_INTERVENTIONS = (
     # Completing and cancelling.
     "interventions.add_interventiontransition",
 )
-SEE_CAMPAIGNS = ("interventions.view_campaign", "interventions.view_campaigntransition", "interventions.view_plan")
+SEE_CAMPAIGNS = ("interventions.view_campaign", "interventions.view_campaigntransition", "interventions.view_plan",
+                 "interventions.view_planrun")  # fmt: skip
+# Having the optimiser plan.
+PLAN = ("interventions.add_planrun",)
 # Making campaigns, filling, starting and ending them; approving is another's (`add_campaigntransition`).
 RUN_CAMPAIGNS = (*SEE_CAMPAIGNS, "interventions.add_campaign", "interventions.change_campaign")
 SEE_RATES = ("gaps.view_measurecount", "gaps.view_findingrun", *SEE_STARS)
@@ -109,7 +114,7 @@ TEAM_LEAD = Role(
 QUALITY_DIRECTOR = Role(
     "quality_director",
     "Quality director",
-    "Reads rates, gaps and ratings of the whole plan, has its gaps scored, and approves campaigns.",
+    "Reads rates, gaps and ratings of the whole plan, has its gaps scored and outreach planned, and approves campaigns.",
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
@@ -119,6 +124,7 @@ QUALITY_DIRECTOR = Role(
         *SEE_CAMPAIGNS,
         WHOLE_PLAN,
         "predictions.add_scoringrun",
+        *PLAN,
         "interventions.change_campaign",
         "interventions.add_campaigntransition",
     ),
@@ -134,6 +140,7 @@ ANALYST = Role(
         *SEE_IMPORTS,
         *SEE_INTERVENTIONS,
         *RUN_CAMPAIGNS,
+        *PLAN,
         WHOLE_PLAN,
         "interventions.add_intervention",
         "evidence.add_importbatch",
@@ -180,6 +187,7 @@ SERVICE = Role(
         *SCORE_GAPS,
         *WORK_INTERVENTIONS,
         *RUN_CAMPAIGNS,
+        *PLAN,
         WHOLE_PLAN,
         "gaps.change_gap",
         "predictions.add_scoringrun",
