@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/v1/", include("interventions.api")),
     path("api/v1/", include("interventions.campaign_api")),
     path("api/v1/", include("interventions.outlook_api")),
+    path("api/v1/", include("interventions.plan_api")),
     path("fhir/", include("hedis.gaps.fhir.api")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", Docs.as_view(url_name="api-schema"), name="api-docs"),

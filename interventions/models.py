@@ -1,7 +1,15 @@
 """What we do about it: campaigns, interventions, attempts; each part has a module, Django finds all of them here."""
 
 from interventions.campaign_models import LARGEST_HOLDOUT, Campaign, CampaignQuerySet, CampaignTransition
-from interventions.decision_models import Objective, Plan, PlanContract, PlanItem, PlanRun
+from interventions.decision_models import (
+    Objective,
+    Plan,
+    PlanContract,
+    PlanItem,
+    PlanItemQuerySet,
+    PlanQuerySet,
+    PlanRun,
+)
 from interventions.outreach_models import (
     Attempt,
     AttemptQuerySet,
@@ -33,6 +41,8 @@ __all__ = [
     "Plan",
     "PlanContract",
     "PlanItem",
+    "PlanItemQuerySet",
+    "PlanQuerySet",
     "PlanRun",
     "State",
 ]

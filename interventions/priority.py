@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from hedis.gaps.models import UNMET, Gap
@@ -20,8 +20,8 @@ def items(user: Any, today: date) -> PlanItemQuerySet:
     """The items of the members this user may see, with what a row shows: `measures` and `contact_by` of the gaps that a
     contact can still close today, and `owner`. Two queries, however many rows.
 
-    Left out: who was contacted since the plan was made, is held out, whose intervention was begun or given up, who asked
-    not to be called, who left, and whose gaps are met or too late.
+    Left out: who was contacted since the plan was made, is held out, whose intervention was begun or given up, who
+    asked not to be called, who left, and whose gaps are met or too late.
     """
     still = Gap.objects.filter(
         about(), member=OuterRef("member"), contract=OuterRef("contract"), year=OuterRef("plan__year"),
@@ -51,10 +51,4 @@ def items(user: Any, today: date) -> PlanItemQuerySet:
 
 def about() -> Func:
     """In a query of gaps within one of items: whether the item is about the gap's measure."""
-    codes = OuterRef("uplift")
-    return Func(codes, F("measure__code"), function="jsonb_exists", output_field=BooleanField())
-
-
-def about_measure(rows: QuerySet[PlanItem], code: str) -> QuerySet[PlanItem]:
-    """Those about a measure whose gap a contact can still close."""
-    return rows.filter(measures__contains=[code])
+    return Func(OuterRef("uplift"), F("measure__code"), function="jsonb_exists", output_field=BooleanField())

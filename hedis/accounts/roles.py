@@ -114,7 +114,7 @@ TEAM_LEAD = Role(
 QUALITY_DIRECTOR = Role(
     "quality_director",
     "Quality director",
-    "Reads rates, gaps and ratings of the whole plan, has its gaps scored and outreach planned, and approves campaigns.",
+    "Reads rates, gaps and ratings of the whole plan, has gaps scored and outreach planned, and approves campaigns.",
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
