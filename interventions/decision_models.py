@@ -156,6 +156,11 @@ class PlanItem(models.Model):
         """What it is worth beyond what it takes, in dollars at the plan's prices."""
         return self.worth - self.charge - float(self.cost)
 
+    @property
+    def gains(self) -> list[tuple[str, float]]:
+        """Points that the action adds to the chance of each measure's gap to close."""
+        return [(code, 100 * gain) for code, gain in sorted(self.uplift.items())]
+
 
 class PlanRun(Run):
     """A plan that was asked for: a worker decides it. `asked` is the wish as `plan_runs` reads it."""

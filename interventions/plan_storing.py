@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +21,7 @@ from django.utils import timezone
 
 from audit import ledger
 from audit.models import Event
+from hedis.accounts import roles
 from hedis.members.models import Contract
 from interventions import certificate, offers, plan_outcomes, plan_reasons, reasons
 from interventions.actions import REFERENCE
@@ -28,7 +31,7 @@ from interventions.models import Plan, PlanContract, PlanItem
 from interventions.optimiser import Plan as Found
 from interventions.problem import Integers
 from interventions.projection import ContractProjection
-from interventions.workflow import name_of
+from interventions.workflow import WorkflowError, name_of
 
 FOLDER = "plans"
 FILES = ("problem.json", "candidates.parquet", "plan.parquet", "plan.near.parquet", "plan.certificate.json")
@@ -185,3 +188,32 @@ def write_files(plan: Plan, decision: Decision, chosen: pa.Table, near: pa.Table
         pq.write_table(table, folder / name)
     for name in FILES:
         (folder / name).chmod(0o600)
+
+
+def may_export(user: Any) -> bool:
+    """Whether this person may take the files away: they hold members of every panel."""
+    return bool(user.has_perm("interventions.view_planitem") and user.has_perm(roles.WHOLE_PLAN))
+
+
+class FilesGone(WorkflowError):
+    """The files of a plan are not where they were written."""
+
+
+def as_archive(plan: Plan, *, by: Any) -> BinaryIO:
+    """The plan's files in one archive, after the ledger knows whom they name. Raises FilesGone."""
+    folder = folder_of(plan)
+    there = [name for name in FILES if (folder / name).is_file()]
+    if not {"problem.json", "candidates.parquet"} <= set(there):
+        raise FilesGone(f"The files of plan {plan.pk} are not under the data directory any more: plan again.")
+    members = pq.read_table(folder / "candidates.parquet", columns=["member"])["member"].unique().to_pylist()
+    with transaction.atomic():
+        ledger.record(
+            Event.Kind.EXPORT, "plan.exported", object_type="plan", object_id=plan.pk, after={"files": there},
+            members=members, row_count=len(members), by=by,
+        )  # fmt: skip
+    archive = TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
+    with ZipFile(archive, "w", ZIP_DEFLATED) as packed:
+        for name in there:
+            packed.write(folder / name, f"plan-{plan.pk}/{name}")
+    archive.seek(0)
+    return archive
