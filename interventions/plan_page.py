@@ -1,4 +1,4 @@
-"""What a plan's page says: what it reaches and what no plan can, stars and chances, prices in words, floors, the check."""
+"""What a plan's page says: what it reaches and what none can, stars and chances, prices in words, floors, the check."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class MeasureLine:
     def price_words(self) -> str:
         """What a closure is worth, as a director says it."""
         if not self.price:
-            return "is not being raised"
+            return "reached by the way" if self.after > self.before else "not being raised"
         return f"${self.price:,.2f} a closure"
 
 
@@ -91,9 +91,10 @@ def contents(plan: Any, user: Any) -> dict[str, Any]:
 def measure_lines(plan: Any) -> Iterator[MeasureLine]:
     """The measures in the order of the problem."""
     prices = plan.answer["prices"]["measures"]
-    for name, stars in plan.answer["stars"].items():
-        contract, _, code = name.rpartition("/")
-        contract = contract or plan.numbers[0]
+    for measure in plan.problem["measures"]:
+        code, contract = measure["code"], measure.get("contract", plan.numbers[0])
+        name = f"{contract}/{code}" if "contract" in measure else code
+        stars = plan.answer["stars"][name]
         found = plan.outcomes.get(contract, {}).get("measures", {}).get(code)
         chances = [sum(side[stars["after"] - 1 :]) for side in found["chances"]] if found else None
         yield MeasureLine(

@@ -58,8 +58,8 @@ def make_plan(*gaps: Gap, **overrides: Any) -> Plan:
     facts: dict[str, Any] = {
         "year": 2026, "objective": "weighted_stars", "budget": Decimal(500), "spend": Decimal(26) * len(gaps),
         "confidence_z": 0.0, "lower_bound": 4.0, "upper_bound": 4.0, "chosen": len(gaps), "candidates": len(gaps),
-        "data_as_of": TODAY, "problem": {}, "certificate": {}, "digest": "0" * 64, "planned_by": "ben",
-        "planned_at": timezone.now(), "answer": ANSWER, **overrides,
+        "data_as_of": TODAY, "problem": {"measures": [{"code": "COL"}]}, "certificate": {}, "digest": "0" * 64,
+        "planned_by": "ben", "planned_at": timezone.now(), "answer": ANSWER, **overrides,
     }  # fmt: skip
     plan = Plan.objects.create(**facts)
     contracts = {gap.contract or make_contract() for gap in gaps}

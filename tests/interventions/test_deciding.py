@@ -20,35 +20,18 @@ from interventions.deciding import Wish
 from interventions.models import Campaign, Intervention, Plan, PlanItem
 from interventions.money import County
 from interventions.problem import ProblemError
-from predictions.models import ActionEffect, Arm, Exposure, ModelVersion, Origin, State
-from tests.factories import make_contract, make_measure
-from tests.hedis.star_plan import make_gaps
-from tests.predictions.scored import make_prediction
+from predictions.models import ActionEffect, Arm, Exposure
+from tests.factories import make_contract
+from tests.interventions.plannable import make_plannable
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 9, 30)
-COUNTS = {"COL": (60, 100), "GSD": (70, 100)}
-
-
-def make_model(code: str) -> ModelVersion:
-    """A model in force as a row alone."""
-    return ModelVersion.objects.create(
-        name=f"open-gap-{code}", version="1", sha256="0" * 64, measure=make_measure(code), state=State.DEPLOYED,
-        trained_by="ben", approved_by="mara",
-    )  # fmt: skip
 
 
 @pytest.fixture
 def contract() -> Contract:
-    """COL at 60 of 100 with scored gaps, GSD at 70 of 100 without; a call adds 15 of 100, a kit 10."""
-    made = make_gaps(COUNTS)
-    model = make_model("COL")
-    for gap in Gap.objects.filter(measure__code="COL", status=Status.OPEN):
-        make_prediction(gap, model, probability=0.9, low=0.8, high=0.95)
-    effect = {"origin": Origin.TRIAL, "standard_error": 0.02, "source": "made for a test"}
-    ActionEffect.objects.create(action="call", uplift=0.15, **effect)
-    ActionEffect.objects.create(action="mailed_kit", measure=make_measure("COL"), uplift=0.1, **effect)
-    return made
+    """A contract of two measures, of which one is scored."""
+    return make_plannable()
 
 
 def decided(*contracts: Contract, **wish: Any) -> Plan:
