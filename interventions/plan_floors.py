@@ -76,7 +76,7 @@ def check(floors: Sequence[FloorWanted], contracts: Sequence[str]) -> None:
             raise ProblemError(words, field="floors")
         key = (floor.group, floor.contract or contracts[0], floor.measure)
         if key in seen:
-            raise ProblemError(f"{floor}: this group and measure have a floor already", field="floors")
+            raise ProblemError(f"{floor}: there is a floor for this group and measure already", field="floors")
         seen.add(key)
 
 
