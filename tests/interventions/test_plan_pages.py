@@ -1,4 +1,4 @@
-"""The pages of plans: having one made, reading it, whom it chose, its files, its campaign; and the queue in its order."""
+"""The pages of plans: having one made, reading it, whom it chose, its files, its campaign; the queue in its order."""
 
 import io
 import zipfile
