@@ -293,8 +293,10 @@ MEMBER_COLUMNS: list[str] = [
 # and of the page.
 GAP_COLUMNS: list[str] = ["predictions.dashboards.STAYS_OPEN"]
 GAP_FILTERS: list[str] = ["predictions.dashboards.TierFilter"]
-GAP_CHIPS: list[str] = ["predictions.dashboards.tier_chips"]
+GAP_CHIPS: list[str] = ["predictions.dashboards.tier_chips", "interventions.dashboards.planned_chips"]
 GAP_PARTS: list[str] = ["predictions.dashboards.gap_parts"]
+# What the queue is ordered by before the contact dates: an aggregate of a member's gaps.
+QUEUE_RANK = "interventions.dashboards.plan_priority"
 
 # Pages of the admin beside Django's own: address, view, name.
 ADMIN_PAGES: list[tuple[str, str, str]] = [

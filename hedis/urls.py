@@ -27,6 +27,7 @@ urlpatterns = [
     path("api/v1/", include("interventions.money_api")),
     path("api/v1/", include("interventions.simulation_api")),
     path("api/v1/", include("interventions.velocity_api")),
+    path("api/v1/", include("interventions.plan_api")),
     path("fhir/", include("hedis.gaps.fhir.api")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", Docs.as_view(url_name="api-schema"), name="api-docs"),

@@ -1,57 +1,39 @@
-"""From a contract's data to a stored plan, and from a plan to a campaign.
+"""From the data of one or several contracts to a stored plan, and from a plan to a campaign.
 
 What is planned for is the projected year end: the numerator expected without the plan, what it takes for each number of
-stars, and what each kind of intervention adds for each member (`offers`). Files to check the plan with lie beside it.
+stars, and what each kind of intervention adds for each member (`offers`). `plan_storing` keeps what was decided, and
+files to check it with.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
+from math import isfinite
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from django.conf import settings
-from django.db import connection, transaction
-from django.utils import timezone
+from django.db import transaction
 
-from audit import ledger
-from audit.models import Event
 from hedis.members.models import Contract
-from interventions import campaigning, certificate, offers, planning, projection, reasons
+from interventions import campaigning, offers, plan_floors, planning, projection
 from interventions.actions import actions
-from interventions.answering import answer_of
-from interventions.candidates import Candidates
 from interventions.models import Campaign, Plan, PlanItem
 from interventions.money import County, payment_rules, payment_year, value
-from interventions.optimiser import Plan as Found
 from interventions.optimiser import optimise
+from interventions.plan_floors import FloorWanted
+from interventions.plan_storing import Decision, folder_of, limits, store
 from interventions.planning import Planned, Proposal
-from interventions.problem import Problem, problem_of
+from interventions.problem import OBJECTIVES, ProblemError, problem_of
 from interventions.projection import ContractProjection
-from interventions.workflow import WorkflowError, name_of
+from interventions.workflow import WorkflowError
 
-FOLDER = "plans"
 # What a capacity can be of: the channels that kinds of intervention are begun by.
 CHANNELS = tuple(dict.fromkeys(action.channel for action in actions().values()))
-FILES = ("problem.json", "candidates.parquet", "plan.parquet", "plan.certificate.json")
 HALF_STARS = [Decimal(step) / 2 for step in range(2, 11)]
 # Counts that coincide (a small denominator, or cut points close together) are kept apart by so little.
 APART = 1e-6
-STAGE = """
-DROP TABLE IF EXISTS chosen_item;
-CREATE TEMP TABLE chosen_item (pseudonym text, kind text, cost numeric, uplift jsonb, worth double precision)
-ON COMMIT DROP
-"""
-INSERT_ITEMS = """
-INSERT INTO interventions_planitem (plan_id, member_id, kind, cost, uplift, worth)
-SELECT %s, m.id, c.kind, c.cost, c.uplift, c.worth FROM chosen_item AS c JOIN members_member AS m USING (pseudonym)
-"""
+LARGEST_BUDGET = Decimal(10) ** 10
 
 
 class NothingToPlan(WorkflowError):
@@ -66,33 +48,94 @@ class AlreadyACampaign(WorkflowError):
 class Wish:
     """What is wanted: dollars to spend at most, what to make the most of, how surely, and how many contacts there are.
 
-    `capacities`: contacts by channel, a channel not named is not limited. `counties` turn ratings into dollars.
+    `capacities`: contacts by channel, a channel not named is not limited. `counties` turn ratings into dollars; for
+    several contracts they are given by contract number. `floors`: least closures for groups of members.
     """
 
     budget: Decimal
     objective: str = "weighted_stars"
     confidence_z: float = 0.0
     capacities: Mapping[str, float] | None = None
-    counties: Sequence[County] = ()
+    counties: Sequence[County] | Mapping[str, Sequence[County]] = ()
+    floors: Sequence[FloorWanted] = ()
+
+    def counties_of(self, contract: str) -> Sequence[County]:
+        """The counties of one contract."""
+        return self.counties.get(contract, ()) if isinstance(self.counties, Mapping) else self.counties
 
 
-def decide(contract: Contract, year: int, wish: Wish, *, seed: int = 0, today: date, by: Any) -> Plan:
-    """Plan what to do for a contract's members and store it, all or nothing. The same data, wish and seed choose the
-    same.
+def nothing() -> None:
+    """Nobody watches how far it is."""
+
+
+def decide(contracts: Sequence[Contract], year: int, wish: Wish, *, seed: int = 0, today: date, by: Any) -> Plan:
+    """Plan what to do for the members of contracts and store it, all or nothing. The same data, wish and seed choose
+    the same.
 
     Raises projection.NothingToProject, NothingToPlan, problem.ProblemError for a wish that cannot be.
     """
-    outlook = projection.projected(contract, year)
-    content = content_of(outlook, wish)
+    return store(work_out(contracts, year, wish, seed=seed, today=today), by=by)
+
+
+def work_out(
+    contracts: Sequence[Contract], year: int, wish: Wish, *, seed: int = 0, today: date,
+    step: Callable[[], None] = nothing,
+) -> Decision:  # fmt: skip
+    """Find the plan without storing it; `step` is called after each of `steps(wish, contracts)` units of work.
+
+    Raises as `decide`.
+    """
+    check_wish([one.number for one in contracts], wish)
+    outlooks = []
+    for contract in contracts:
+        outlooks.append(projection.projected(contract, year))
+        step()
+    content = contents_of(outlooks, wish)
     problem = problem_of(content, file="the wish")
-    baseline = {one.measure: stays_open(one.rate_today, one.rate) for one in outlook.measures.values()}
-    candidates = offers.gathered(contract, year, problem, baseline, today)
+    baselines = {
+        outlook.contract: {one.measure: stays_open(one.rate_today, one.rate) for one in outlook.measures.values()}
+        for outlook in outlooks
+    }
+    candidates = offers.gathered(contracts, year, problem, baselines, today)
     if not candidates.rows:
         raise NothingToPlan(
-            f"contract {contract.number} has nobody whom an intervention could still help in {year}: every gap is met, "
-            "too late or worked on already, or no effect of an action is known (manage.py load_action_effects)"
+            f"{', '.join(baselines)} {'have' if len(baselines) > 1 else 'has'} nobody whom an intervention could still "
+            f"help in {year}: every gap is met, too late or worked on already, or no effect of an action is known "
+            "(manage.py load_action_effects)"
         )
-    return store(contract, outlook, content, candidates, optimise(problem, candidates, seed=seed), by=by)
+    candidates = plan_floors.with_groups(problem, candidates, contracts, year)
+    step()
+    found = optimise(problem, candidates, seed=seed)
+    step()
+    equity = plan_floors.price_of_equity(found, candidates, seed=seed, step=step) if problem.floors else {}
+    return Decision(contracts, outlooks, content, candidates, found, equity)
+
+
+def steps(wish: Wish, contracts: int) -> int:
+    """Units of work of `work_out`: a projection each, the offers, the plan, and the price of equity."""
+    return contracts + 2 + (1 + len(wish.floors) if wish.floors else 0)
+
+
+def check_wish(contracts: Sequence[str], wish: Wish) -> None:
+    """Refuse what no data could make possible. Raises ProblemError naming the field."""
+    if not contracts or len(set(contracts)) < len(contracts):
+        raise ProblemError("name at least one contract, each once", field="contracts")
+    if wish.objective not in OBJECTIVES:
+        raise ProblemError(f"is {wish.objective!r}; it is one of {', '.join(OBJECTIVES)}", field="objective")
+    if not (wish.budget.is_finite() and 0 <= wish.budget < LARGEST_BUDGET):
+        raise ProblemError(f"is no amount from 0 to below {LARGEST_BUDGET:,} dollars", field="budget")
+    if not isfinite(wish.confidence_z):
+        raise ProblemError("is no number of standard deviations", field="confidence_z")
+    if not isinstance(wish.counties, Mapping) and wish.counties and len(contracts) > 1:
+        raise ProblemError("are given by contract where there are several", field="counties")
+    for channel, most in (wish.capacities or {}).items():
+        if channel not in CHANNELS:
+            raise ProblemError(f"{channel!r} is no channel; there are {', '.join(CHANNELS)}", field="capacities")
+        if not (isfinite(most) and most >= 0):
+            raise ProblemError(f"{channel}: {most:g} is no number of contacts from 0", field="capacities")
+    if len(wish.floors) > limits()["most_floors"]:
+        raise ProblemError(f"there are at most {limits()['most_floors']} floors", field="floors")
+    plan_floors.check(wish.floors, contracts)
 
 
 def stays_open(today: float, year_end: float) -> float:
@@ -101,7 +144,14 @@ def stays_open(today: float, year_end: float) -> float:
 
 
 def content_of(outlook: ContractProjection, wish: Wish) -> dict[str, Any]:
-    """The problem as docs/optimiser.md has it."""
+    """The problem of one contract as docs/optimiser.md has it."""
+    return contents_of([outlook], wish)
+
+
+def contents_of(outlooks: Sequence[ContractProjection], wish: Wish) -> dict[str, Any]:
+    """The problem of contracts together; where there are several, everything names its contract."""
+    several = len(outlooks) > 1
+    named = {one.contract: {"contract": one.contract} if several else {} for one in outlooks}
     content: dict[str, Any] = {
         "objective": wish.objective,
         "confidence_z": wish.confidence_z,
@@ -109,15 +159,23 @@ def content_of(outlook: ContractProjection, wish: Wish) -> dict[str, Any]:
         "resources": dict(wish.capacities or {}),
         "measures": [
             {
-                "code": one.measure, "weight": float(outlook.method.year.measure(measure_id).weight),
+                "code": one.measure, **named[outlook.contract],
+                "weight": float(outlook.method.year.measure(measure_id).weight),
                 "denominator": one.denominator, "firm": 0, "baseline_mean": one.numerator,
                 "baseline_variance": one.count.variance, "cut_counts": cut_counts(one.needed, one.denominator),
             }
+            for outlook in outlooks
             for measure_id, one in outlook.measures.items()
         ],
     }  # fmt: skip
+    if wish.floors:
+        content["floors"] = plan_floors.content_of(wish.floors, named=several)
     if wish.objective == "dollars":
-        content["ratings"] = list(rating_steps(outlook, wish.counties))
+        content["ratings"] = [
+            {**step, **named[outlook.contract]}
+            for outlook in outlooks
+            for step in rating_steps(outlook, wish.counties_of(outlook.contract))
+        ]
     return content
 
 
@@ -149,100 +207,23 @@ def rating_steps(outlook: ContractProjection, counties: Sequence[County]) -> Ite
 
 
 @transaction.atomic
-def store(
-    contract: Contract,
-    outlook: ContractProjection,
-    content: Mapping[str, Any],
-    candidates: Candidates,
-    found: Found,
-    *,
-    by: Any,
-) -> Plan:
-    """Keep the plan, what it chose, and the files to check it with."""
-    answer, proof = answer_of(found), certificate.certificate_of(found)
-    chosen = reasons.chosen(found, candidates)
-    plan = Plan.objects.create(
-        contract=contract, year=outlook.year, objective=found.problem.objective,
-        budget=Decimal(str(found.problem.budget)), spend=cents(found.tally.spend),
-        confidence_z=found.problem.confidence_z, lower_bound=found.lower_bound, upper_bound=found.upper_bound,
-        chosen=len(found.rows), candidates=candidates.rows, data_as_of=outlook.data_as_of, problem=content,
-        answer=answer, certificate=proof, digest=digest_of(content, answer, chosen), left_out=dict(outlook.left_out),
-        planned_by=name_of(by), planned_at=timezone.now(),
-    )  # fmt: skip
-    members = store_items(plan, found, candidates, chosen)
-    ledger.record(
-        Event.Kind.CHANGE, "plan.decided", object_type="plan", object_id=plan.pk,
-        after={"contract": contract.number, "year": outlook.year, "objective": plan.objective, "budget": plan.budget,
-               "chosen": plan.chosen, "digest": plan.digest},
-        members=members, row_count=plan.chosen, by=by,
-    )  # fmt: skip
-    # Last: files that cannot be written undo the rest, and not the other way round.
-    write_files(plan, found.problem, candidates, chosen)
-    return plan
-
-
-def cents(amount: float) -> Decimal:
-    """Dollars as stored. Rounded down: a spend of exactly the budget must not pass it by a fraction of a cent."""
-    return Decimal(repr(amount)).quantize(Decimal("0.01"), ROUND_DOWN)
-
-
-def digest_of(content: Mapping[str, Any], answer: Mapping[str, Any], chosen: pa.Table) -> str:
-    """SHA-256 of problem, answer and what was chosen."""
-    facts = json.dumps([content, answer, chosen.select(["member", "action"]).to_pylist()], sort_keys=True)
-    return hashlib.sha256(facts.encode()).hexdigest()
-
-
-def store_items(plan: Plan, found: Found, candidates: Candidates, chosen: pa.Table) -> list[str]:
-    """One row a chosen member, by COPY; returns the pseudonyms."""
-    codes = [measure.code for measure in found.problem.measures]
-    members, kinds, costs, worths = (chosen[name].to_pylist() for name in ("member", "action", "cost", "worth"))
-    uplifts = candidates.uplifts[found.rows]
-    with connection.cursor() as cursor:
-        cursor.execute(STAGE)
-        with cursor.copy("COPY chosen_item FROM STDIN") as copy:
-            for row, facts in enumerate(zip(members, kinds, costs, worths, strict=True)):
-                start, end = uplifts.indptr[row : row + 2]
-                gains = {codes[uplifts.indices[at]]: float(uplifts.data[at]) for at in range(start, end)}
-                member, kind, cost, worth = facts
-                copy.write_row((member, kind, cost, json.dumps(gains), worth))
-        cursor.execute(INSERT_ITEMS, [plan.pk])
-    return list(members)
-
-
-def folder_of(plan: Plan) -> Path:
-    """Where the files of a plan lie."""
-    return Path(settings.DATA_DIR) / FOLDER / str(plan.pk)
-
-
-def write_files(plan: Plan, problem: Problem, candidates: Candidates, chosen: pa.Table) -> None:
-    """The files `check_plan` takes, readable by the owner only: they name members by pseudonym."""
-    folder = folder_of(plan)
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    texts = {"problem.json": plan.problem, "plan.certificate.json": plan.certificate}
-    for name, facts in texts.items():
-        (folder / name).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    pq.write_table(offers.as_table(candidates, problem), folder / "candidates.parquet")
-    pq.write_table(chosen, folder / "plan.parquet")
-    for name in FILES:
-        (folder / name).chmod(0o600)
-
-
-@transaction.atomic
 def make_campaign(
     plan: Plan, name: str, *, start_date: date, end_date: date, holdout_share: Decimal, today: date, by: Any
 ) -> tuple[Campaign, Planned]:
-    """A draft campaign of what a plan chose, in the plan's order; somebody else approves it.
+    """A draft campaign of what a plan chose, in the plan's order; somebody else approves it. The campaign of a plan for
+    several contracts is of every contract.
 
     Returns it and what became of the choices: gaps may have been met since. Raises AlreadyACampaign, and what
     `campaigning.create` and `planning.plan` raise.
     """
-    row = Plan.objects.select_for_update(of=("self",)).select_related("contract").get(pk=plan.pk)
+    row = Plan.objects.select_for_update().get(pk=plan.pk)
     if row.campaign_id is not None:
         raise AlreadyACampaign(f"Plan {row.pk} is the campaign {row.campaign} already.")
+    contracts = list(row.contracts.order_by("number"))
     campaign = campaigning.create(
-        name, contract=row.contract, year=row.year, budget=row.budget, start_date=start_date, end_date=end_date,
-        holdout_share=holdout_share, notes=f"Plan {row.pk}.", by=by,
+        name, contract=contracts[0] if len(contracts) == 1 else None, year=row.year, budget=row.budget,
+        start_date=start_date, end_date=end_date, holdout_share=holdout_share,
+        notes=f"Plan {row.pk} of {', '.join(one.number for one in contracts)}.", by=by,
     )  # fmt: skip
     planned = planning.plan(campaign, rows=proposals(row), today=today, by=by)
     Plan.objects.filter(pk=row.pk).update(campaign=campaign)
@@ -252,7 +233,7 @@ def make_campaign(
 def proposals(plan: Plan) -> list[Proposal]:
     """What a plan chose as campaigns take it, most worth first. A list: the campaign is filled by COPY, during which
     the connection answers no query."""
-    items = PlanItem.objects.filter(plan=plan).order_by("-worth", "id")
+    items = PlanItem.objects.filter(plan=plan).chosen().order_by("-worth", "id")
     found = []
     for pseudonym, kind, cost, uplift, worth in items.values_list(
         "member__pseudonym", "kind", "cost", "uplift", "worth"
@@ -263,13 +244,15 @@ def proposals(plan: Plan) -> list[Proposal]:
 
 
 def as_facts(plan: Plan) -> dict[str, Any]:
-    """What the command and the API answer for a stored plan."""
+    """What the command answers for a stored plan: as of a problem file, and its id."""
+    folder = folder_of(plan)
     return {
         **plan.answer,
         "id": plan.pk,
         "data_as_of": plan.data_as_of,
         "candidates": plan.candidates,
         "left_out": plan.left_out,
-        "plan": str(folder_of(plan) / "plan.parquet"),
-        "certificate": str(folder_of(plan) / "plan.certificate.json"),
+        "plan": str(folder / "plan.parquet"),
+        "near": str(folder / "plan.near.parquet"),
+        "certificate": str(folder / "plan.certificate.json"),
     }

@@ -24,6 +24,13 @@ def state_chip(row: Intervention) -> Chip:
     return Chip(row.get_state_display(), STATE_TONE[State(row.state)], row.reason)
 
 
+def planned_chip(row: Intervention) -> Chip:
+    """What is planned about a gap; its campaign and what it is worth when pointed at."""
+    said = [str(row.campaign)] if row.campaign else []
+    said += [f"${row.priority:,.2f} at the plan’s prices"] if row.priority else []
+    return Chip(row.get_kind_display(), STATE_TONE[State(row.state)], "; ".join(said))
+
+
 def campaign_chip(campaign: Campaign) -> Chip:
     """Where a campaign stands."""
     return Chip(campaign.get_state_display(), CAMPAIGN_TONE[CampaignState(campaign.state)])

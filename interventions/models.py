@@ -1,7 +1,15 @@
 """What we do about it: campaigns, interventions, attempts; each part has a module, Django finds all of them here."""
 
 from interventions.campaign_models import LARGEST_HOLDOUT, Campaign, CampaignQuerySet, CampaignTransition
-from interventions.decision_models import Objective, Plan, PlanItem
+from interventions.decision_models import (
+    Objective,
+    Plan,
+    PlanContract,
+    PlanItem,
+    PlanItemQuerySet,
+    PlanQuerySet,
+    PlanRun,
+)
 from interventions.money_models import CountyFigures, CountyFiguresQuerySet
 from interventions.outreach_models import (
     Attempt,
@@ -35,7 +43,11 @@ __all__ = [
     "Objective",
     "Outcome",
     "Plan",
+    "PlanContract",
     "PlanItem",
+    "PlanItemQuerySet",
+    "PlanQuerySet",
+    "PlanRun",
     "Simulation",
     "SimulationQuerySet",
     "State",

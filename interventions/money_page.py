@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -20,7 +21,7 @@ from hedis.lib import csvfile
 from hedis.members.models import Contract
 from interventions import channel_costs, outlook, valuing
 from interventions.channel_costs import Believed, Measured
-from interventions.models import Plan
+from interventions.models import Plan, PlanItem
 from interventions.money import cents, move
 from interventions.money_charts import gains_chart
 from interventions.outlook_charts import percent
@@ -152,14 +153,17 @@ def counties_link(contract: Contract, found: Money) -> str:
 
 
 def plan_line(found: Money, contract: Contract, *, sees: bool) -> dict[str, Any] | None:
-    """The newest plan of the contract and year against the next step: how much more chance covers its cost."""
-    plan = Plan.objects.filter(contract=contract, year=found.year).first() if sees else None
+    """The newest plan of the contract and year against the next step: how much more chance covers what it spends on
+    this contract."""
+    plan = Plan.objects.filter(contracts=contract, year=found.year).first() if sees else None
     if plan is None:
         return None
     step = found.next_step
-    needed = break_even_chance(float(plan.spend), float(step.present)) if step else None
+    spend = PlanItem.objects.chosen().filter(plan=plan, contract=contract).aggregate(all=Sum("cost", default=0))["all"]
+    needed = break_even_chance(float(spend), float(step.present)) if step else None
     return {
         "plan": plan,
+        "spend": spend,
         "link": reverse("admin:interventions_plan_change", args=[plan.pk]),
         "points": None if needed is None else 100 * needed,
         "never": step is not None and needed is None,

@@ -1,4 +1,4 @@
-"""What could be done for a contract's members today: one candidate a member and kind of intervention.
+"""What could be done for the members of contracts today: one candidate a member and kind of intervention.
 
 Reads only. A candidate that cannot be done (asked not to be called, too late for the kind's lead time, worked on or
 held out already) does not exist. How likely a gap stays open without outreach is the prediction in force; where nobody
@@ -6,10 +6,12 @@ predicted it, what the measure's projection expects of its unmet members.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +46,12 @@ class OpenGap:
 
 @dataclass(frozen=True)
 class Person:
-    """A member with gaps to close, under the pseudonym."""
+    """A member with gaps to close, under the pseudonym, and the contract they count for."""
 
     member: str
     no_calls: bool
     gaps: tuple[OpenGap, ...]
+    contract: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Offer:
     member: str
     action: Action
     uplift: Mapping[str, float]
+    contract: str = ""
 
 
 @cache
@@ -72,28 +76,32 @@ def reach(file: Path = REFERENCE / "reach.csv") -> dict[str, list[str]]:
     return dict(found)
 
 
-def people(contract: Contract, year: int, today: date, *, anew: bool = False) -> Iterator[Person]:
+def people(contracts: Sequence[Contract], year: int, today: date, *, anew: bool = False) -> Iterator[Person]:
     """Members whose gaps a contact can still close and nobody works on, in a fixed order; `anew`: whoever works on
-    them. One query."""
+    them. One query.
+
+    One whose gaps count for several of the contracts is planned for the one with most of them.
+    """
     busy = InterventionGap.objects.filter(gap=OuterRef("pk"), intervention__state__in=LIVE)
     said = Subquery(Prediction.objects.in_force().filter(gap=OuterRef("pk")).values("probability")[:1])
     no_calls = Coalesce(F("member__contact_preference__do_not_call"), Value(False), output_field=BooleanField())
-    unmet = Gap.objects.filter(contract=contract, year=year, star_eligible=True, contact_by__gte=today).open()
+    unmet = Gap.objects.filter(contract__in=contracts, year=year, star_eligible=True, contact_by__gte=today).open()
     gaps = (
         (unmet if anew else unmet.exclude(Exists(busy)))
-        .order_by("member__pseudonym", "measure__code")
-        .values_list("member__pseudonym", no_calls, "measure__code", said, "closable_until")
+        .order_by("member__pseudonym", "contract__number", "measure__code")
+        .values_list("member__pseudonym", no_calls, "contract__number", "measure__code", said, "closable_until")
     )
-    member, silent = "", False
-    held: list[OpenGap] = []
-    for pseudonym, asked_not, code, probability, until in gaps.iterator(chunk_size=20_000):
-        if pseudonym != member and held:
-            yield Person(member, silent, tuple(held))
-            held = []
-        member, silent = pseudonym, asked_not
-        held.append(OpenGap(code, probability, until))
-    if held:
-        yield Person(member, silent, tuple(held))
+    for (member, silent), rows_of in groupby(gaps.iterator(chunk_size=20_000), key=itemgetter(0, 1)):
+        yield person_of(member, silent, rows_of)
+
+
+def person_of(member: str, no_calls: bool, rows_of: Iterable[tuple[Any, ...]]) -> Person:
+    """One member from the rows of her gaps, in the order of their contracts."""
+    held: dict[str, list[OpenGap]] = defaultdict(list)
+    for _, _, contract, code, probability, until in rows_of:
+        held[contract].append(OpenGap(code, probability, until))
+    most = max(held, key=lambda contract: len(held[contract]))
+    return Person(member, no_calls, tuple(held[most]), most)
 
 
 def offers(person: Person, baseline: Mapping[str, float], known: Mapping[tuple[str, str], Effect], today: date
@@ -113,7 +121,7 @@ def offers(person: Person, baseline: Mapping[str, float], known: Mapping[tuple[s
             if gain > 0:
                 added[gap.measure] = gain
         if added:
-            yield Offer(person.member, action, added)
+            yield Offer(person.member, action, added, person.contract)
 
 
 def effects_known() -> dict[tuple[str, str], Effect]:
@@ -129,21 +137,39 @@ def effects_known() -> dict[tuple[str, str], Effect]:
 
 
 def gathered(
-    contract: Contract, year: int, problem: Problem, baseline: Mapping[str, float], today: date, *, anew: bool = False
+    contracts: Sequence[Contract],
+    year: int,
+    problem: Problem,
+    baselines: Mapping[str, Mapping[str, float]],
+    today: date,
+    *,
+    anew: bool = False,
 ) -> Candidates:
-    """Every offer to the contract's members as the optimiser takes them; `anew`: also to those somebody works on. A
-    resource is a channel: an offer uses one of it."""
+    """Every offer to the contracts' members as the optimiser takes them; `baselines` by contract number, then measure;
+    `anew`: also to those somebody works on.
+
+    A resource is a channel: an offer uses one of it.
+    """
     known = effects_known()
-    everyone = people(contract, year, today, anew=anew)
-    return as_candidates([offer for one in everyone for offer in offers(one, baseline, known, today)], problem)
+    found = [
+        offer
+        for person in people(contracts, year, today, anew=anew)
+        for offer in offers(person, baselines[person.contract], known, today)
+    ]
+    return as_candidates(found, problem)
 
 
 def as_candidates(found: list[Offer], problem: Problem) -> Candidates:
-    """Offers as columns, in their order."""
-    places = {measure.code: place for place, measure in enumerate(problem.measures)}
+    """Offers as columns, in their order. Where measures name no contract, every offer counts for them."""
+    named = problem.contracts != ("",)
+    places = {(measure.contract, measure.code): place for place, measure in enumerate(problem.measures)}
     kinds, members = list(actions()), list(dict.fromkeys(offer.member for offer in found))
     member_of = {member: place for place, member in enumerate(members)}
-    cells = [(row, places[code], gain) for row, offer in enumerate(found) for code, gain in offer.uplift.items()]
+    cells = [
+        (row, places[offer.contract if named else "", code], gain)
+        for row, offer in enumerate(found)
+        for code, gain in offer.uplift.items()
+    ]
     uses = [
         (row, place, 1.0)
         for row, offer in enumerate(found)
@@ -170,6 +196,13 @@ def matrix(cells: list[tuple[int, int, float]], shape: tuple[int, int]) -> spars
     return sparse.csr_array((np.array(values), (np.array(rows_of), np.array(columns))), shape=shape)
 
 
+def contracts_of(candidates: Candidates, problem: Problem) -> list[str]:
+    """The contract of each candidate; an empty text where the measures name none."""
+    numbers = np.array([measure.contract for measure in problem.measures], dtype=object)
+    found: list[str] = numbers[candidates.uplifts.indices[candidates.uplifts.indptr[:-1]]].tolist()
+    return found
+
+
 def as_table(candidates: Candidates, problem: Problem) -> pa.Table:
     """Candidates as the file `plan_interventions --candidates` reads."""
     columns: dict[str, Any] = {
@@ -177,8 +210,13 @@ def as_table(candidates: Candidates, problem: Problem) -> pa.Table:
         "action": candidates.action_names.take(pa.array(candidates.action)),
         "cost": candidates.cost,
     }
-    for place, measure in enumerate(problem.measures):
-        columns[f"uplift_{measure.code}"] = candidates.uplifts[:, [place]].toarray().ravel()
+    if problem.contracts != ("",):
+        columns["contract"] = contracts_of(candidates, problem)
+    for code in dict.fromkeys(measure.code for measure in problem.measures):
+        of_code = [place for place, measure in enumerate(problem.measures) if measure.code == code]
+        columns[f"uplift_{code}"] = candidates.uplifts[:, of_code].sum(axis=1)
     for place, name in enumerate(problem.resources):
         columns[f"use_{name}"] = candidates.uses[:, [place]].toarray().ravel()
+    for name, inside in candidates.groups.items():
+        columns[f"group_{name}"] = inside
     return pa.table(columns)

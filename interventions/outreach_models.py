@@ -23,6 +23,13 @@ def attempts_of_each() -> Coalesce:
     return Coalesce(Subquery(made.annotate(made=Count("pk")).values("made")), 0, output_field=models.IntegerField())
 
 
+def workable(prefix: str = "") -> Q:
+    """Live, not held out, and of a running campaign or of none; `prefix` leads to the intervention."""
+    running = Q(**{f"{prefix}campaign": None}) | Q(**{f"{prefix}campaign__state": CampaignState.RUNNING})
+    free = Q(**{f"{prefix}held_out": None}) | Q(**{f"{prefix}held_out": False})
+    return running & free & Q(**{f"{prefix}state__in": LIVE})
+
+
 class InterventionQuerySet(models.QuerySet["Intervention"]):
     """Questions about interventions."""
 
@@ -38,8 +45,7 @@ class InterventionQuerySet(models.QuerySet["Intervention"]):
 
     def workable(self) -> "InterventionQuerySet":
         """Live, not held out, and of a running campaign or of none."""
-        running = Q(campaign=None) | Q(campaign__state=CampaignState.RUNNING)
-        return self.live().exclude(held_out=True).filter(running)
+        return self.filter(workable())
 
     def due(self, today: date) -> "InterventionQuerySet":
         """Live, with a next step agreed for this day or an earlier one."""

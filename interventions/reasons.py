@@ -59,6 +59,11 @@ def chosen(plan: Plan, candidates: Candidates) -> pa.Table:
 
 def nearly_chosen(plan: Plan, candidates: Candidates) -> pa.Table:
     """Actions that were not chosen by little, most valuable first."""
+    return table(plan, candidates, near_rows(plan, candidates))
+
+
+def near_rows(plan: Plan, candidates: Candidates) -> Integers:
+    """Their rows in the file."""
     problem, everything = plan.problem, np.arange(candidates.rows)
     worth = candidates.uplifts @ plan.prices[: len(problem.measures)]
     for place, floor in enumerate(problem.floors, len(problem.measures)):
@@ -74,7 +79,7 @@ def nearly_chosen(plan: Plan, candidates: Candidates) -> pa.Table:
     near = usable(problem, candidates) & (worth > 0) & (worth - takes >= best[candidates.member] - NEARLY * takes)
     near[plan.rows] = False
     rows = everything[near]
-    return table(plan, candidates, rows[np.argsort((takes - worth)[rows], kind="stable")])
+    return rows[np.argsort((takes - worth)[rows], kind="stable")]
 
 
 def write_table(found: pa.Table, path: Path) -> None:

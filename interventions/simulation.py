@@ -174,7 +174,9 @@ def planned_for(ground: Ground, scenario: Scenario, today: date) -> tuple[Proble
     )  # fmt: skip
     problem = problem_of(deciding.content_of(outlook, wish), file="the scenario")
     baseline = {one.measure: deciding.stays_open(one.rate_today, one.rate) for one in outlook.measures.values()}
-    found = offers.gathered(ground.contract, outlook.year, problem, baseline, today, anew=not scenario.on_top)
+    found = offers.gathered(
+        [ground.contract], outlook.year, problem, {ground.contract.number: baseline}, today, anew=not scenario.on_top
+    )
     return problem, scaled(found, scenario.effect)
 
 

@@ -1,8 +1,15 @@
 """The jobs of this room."""
 
 from hedis.lib import jobs
-from interventions import simulation_runs
-from interventions.models import Simulation
+from interventions import plan_runs, simulation_runs
+from interventions.models import PlanRun, Simulation
+
+
+@jobs.task(plan_runs.TASK)
+def decide(run: int) -> None:
+    """Decide a plan, in the name of who asked for it."""
+    asked = PlanRun.objects.get(pk=run)
+    plan_runs.carry_on(asked, by=asked.requested_by)
 
 
 @jobs.task(simulation_runs.TASK)

@@ -3,15 +3,13 @@
 from http import HTTPStatus
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
 
-from hedis.lib import jobs
-from hedis.lib.runs import RunState
+from hedis.lib import run_rows
 from hedis.members.models import PSEUDONYM, Contract
-from predictions.models import Recommendation, ScoringRun, Tier, Verdict
+from predictions.models import Recommendation, Tier, Verdict
 
 MOST_ITEMS = 1000
 FIRST_YEAR, LAST_YEAR = 1900, 2200
@@ -197,40 +195,21 @@ class BatchAnswer(serializers.Serializer[Any]):
     results = ItemResult(many=True)
 
 
-class RunRow(serializers.Serializer[Any]):
-    """One run over a year's open gaps."""
+class RunRow(run_rows.RunRow):
+    """One run over a year's open gaps; a unit is a measure, or a part of one."""
 
-    id = serializers.IntegerField()
-    year = serializers.IntegerField()
     contract = serializers.CharField(source="contract.number", default=None, allow_null=True)
-    state = serializers.ChoiceField(RunState.choices, help_text="`queued`: no worker has taken it yet.")
-    done = serializers.IntegerField(help_text="Units done; a unit is a measure, or a part of one.")
-    total = serializers.IntegerField(help_text="0 until the run begins.")
     scored = serializers.IntegerField(help_text="Predictions stored so far.")
     skipped = Counts(help_text="Open gaps without a prediction, by reason.")
     as_of = serializers.DateField(help_text="Score date.")
-    requested_by = serializers.CharField()
-    requested_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
-    heard_at = serializers.DateTimeField(allow_null=True, help_text="Last sign of life.")
-    finished_at = serializers.DateTimeField(allow_null=True)
     seconds = serializers.FloatField(help_text="Spent scoring.")
-    error = serializers.CharField(help_text="Why it failed.")
 
 
-class RunDetail(RunRow):
+class RunDetail(run_rows.Watched, RunRow):
     """A run with what it scores by and whether anybody works on it."""
 
-    waiting_for_worker = serializers.SerializerMethodField(help_text="No worker lives: start `manage.py work`.")
-    stalled = serializers.SerializerMethodField(help_text="Running, without a sign of life for ten minutes.")
     models = Counts(source="model_ids", help_text="Measure code: id of the model that scores it.")
     generation = serializers.CharField(help_text="Of the warehouse.")
-
-    def get_waiting_for_worker(self, run: ScoringRun) -> bool:
-        return run.state == RunState.QUEUED and not jobs.worker_alive()
-
-    def get_stalled(self, run: ScoringRun) -> bool:
-        return run.is_stalled(timezone.now())
 
 
 @extend_schema_serializer(examples=[OpenApiExample("One contract", value={"year": 2026, "contract": "H1234"})])

@@ -7,7 +7,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from hedis.gaps.labels import Chip
-from hedis.lib.runs import RunState
+from hedis.lib.runs import Run, RunState
 from hedis.lib.templatetags import portfolio
 from predictions import scoring
 from predictions.models import Prediction, PredictionReview, ScoringRun, State, Tier
@@ -127,7 +127,7 @@ class Standing:
     moves: bool
 
 
-def standing_of(run: ScoringRun, *, stalled: bool, worker: bool) -> Standing:
+def standing_of(run: Run, *, stalled: bool, worker: bool) -> Standing:
     """A run that waits with nobody to work on it, or is silent for long, is no quiet wait: it says what to do."""
     if run.state == RunState.QUEUED and not worker:
         return Standing(Chip("Waiting for a worker", "warn", "No worker is running. Start one: manage.py work"), True)
@@ -139,7 +139,7 @@ def standing_of(run: ScoringRun, *, stalled: bool, worker: bool) -> Standing:
     return Standing(chip, not run.is_over)
 
 
-def progress(run: ScoringRun) -> SafeString:
+def progress(run: Run) -> SafeString:
     """How far a run is, as a bar and in words."""
     share = round(100 * run.share_done)
     words = f"{run.done} of {run.total}" if run.total else "not begun"

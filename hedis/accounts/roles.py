@@ -49,6 +49,8 @@ SEE_INTERVENTIONS = (
     "interventions.view_intervention",
     "interventions.view_attempt",
     "interventions.view_interventiontransition",
+    # Whom plans chose, of the members a role sees: the priority list.
+    "interventions.view_planitem",
 )
 WORK_INTERVENTIONS = (
     *SEE_INTERVENTIONS,
@@ -58,7 +60,10 @@ WORK_INTERVENTIONS = (
     # Completing and cancelling.
     "interventions.add_interventiontransition",
 )
-SEE_CAMPAIGNS = ("interventions.view_campaign", "interventions.view_campaigntransition", "interventions.view_plan")
+SEE_CAMPAIGNS = ("interventions.view_campaign", "interventions.view_campaigntransition", "interventions.view_plan",
+                 "interventions.view_planrun")  # fmt: skip
+# Having the optimiser plan.
+PLAN = ("interventions.add_planrun",)
 # Making campaigns, filling, starting and ending them; approving is another's (`add_campaigntransition`).
 RUN_CAMPAIGNS = (*SEE_CAMPAIGNS, "interventions.add_campaign", "interventions.change_campaign")
 # Bids are the plan's secret: who sees rates does not therefore see what the plan is paid.
@@ -113,7 +118,7 @@ QUALITY_DIRECTOR = Role(
     "quality_director",
     "Quality director",
     "Reads rates, gaps and ratings of the whole plan and freezes them, enters what they pay, tries what would be, has "
-    "gaps scored, approves campaigns.",
+    "gaps scored and outreach planned, approves campaigns.",
     (
         *LOOK_AT_MEMBERS,
         *SEE_RATES,
@@ -125,6 +130,7 @@ QUALITY_DIRECTOR = Role(
         WHOLE_PLAN,
         "predictions.add_scoringrun",
         "stars.add_snapshot",
+        *PLAN,
         "interventions.change_campaign",
         "interventions.add_campaigntransition",
     ),
@@ -141,6 +147,7 @@ ANALYST = Role(
         *SEE_INTERVENTIONS,
         *RUN_CAMPAIGNS,
         *ENTER_MONEY,
+        *PLAN,
         WHOLE_PLAN,
         "interventions.add_intervention",
         "evidence.add_importbatch",
@@ -189,6 +196,7 @@ SERVICE = Role(
         *WORK_INTERVENTIONS,
         *RUN_CAMPAIGNS,
         *SEE_MONEY,
+        *PLAN,
         WHOLE_PLAN,
         "gaps.change_gap",
         "predictions.add_scoringrun",

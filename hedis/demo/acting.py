@@ -22,12 +22,12 @@ NAME = "Autumn outreach"
 def act(*, as_of: date, say: Callable[[str], None], by: str) -> dict[str, Any]:
     """Plan each contract that has none yet, start its campaign, and freeze the day; by contract what was decided."""
     planner, approver = (User.objects.get(username=name) for name in (PLANNER, APPROVER))
-    planned = set(Plan.objects.filter(year=as_of.year).values_list("contract__number", flat=True))
+    planned = set(Plan.objects.filter(year=as_of.year).values_list("contracts__number", flat=True))
     done: dict[str, Any] = {}
     for contract in Contract.objects.exclude(number__in=planned).order_by("number"):
         budget = PER_MEMBER * contract.enrolments.filter(end_date=None).count()
         try:
-            plan = deciding.decide(contract, as_of.year, Wish(budget), today=as_of, by=planner)
+            plan = deciding.decide([contract], as_of.year, Wish(budget), today=as_of, by=planner)
         except (projection.NothingToProject, deciding.NothingToPlan) as reason:
             done[contract.number] = str(reason)
             continue

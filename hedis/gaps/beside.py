@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Aggregate
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
@@ -26,6 +27,12 @@ def filters() -> list[Any]:
 def chips(gaps: Sequence[Gap]) -> dict[int, list[Chip]]:
     """Chips that stand by a gap's own in the queue, by the gap's id; each giver asks once for all gaps."""
     return collected(import_string(name)(gaps) for name in settings.GAP_CHIPS)
+
+
+def queue_rank() -> Aggregate:
+    """By what the queue orders members before their dates: an aggregate of a member's gaps, the highest first."""
+    rank: Aggregate = import_string(settings.QUEUE_RANK)()
+    return rank
 
 
 def parts(request: HttpRequest, gaps: Sequence[Gap]) -> dict[int, list[dict[str, Any]]]:

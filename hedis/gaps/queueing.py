@@ -104,13 +104,17 @@ def newest_year(gaps: GapQuerySet) -> int | None:
 
 
 def by_member(gaps: GapQuerySet, today: date) -> QuerySet[Gap, Any]:
-    """One line a member: earliest last useful contact date still ahead, then most gaps for one call. Members for whom
-    every date has passed come last: no call to them counts any more."""
+    """One line a member: who is planned for first, in plan order; then earliest last useful contact date still ahead,
+    then most gaps for one call. Members for whom every date has passed come last: no call to them counts any more."""
     rows: QuerySet[Gap, Any] = (
         gaps.order_by()
         .values("member")
-        .annotate(due=Min("contact_by", filter=Q(contact_by__gte=today)), open_gaps=Count("pk"))
-        .order_by(F("due").asc(nulls_last=True), "-open_gaps", "member")
+        .annotate(
+            due=Min("contact_by", filter=Q(contact_by__gte=today)),
+            open_gaps=Count("pk", distinct=True),
+            rank=beside.queue_rank(),
+        )
+        .order_by(F("rank").desc(nulls_last=True), F("due").asc(nulls_last=True), "-open_gaps", "member")
     )
     return rows
 

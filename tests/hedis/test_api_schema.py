@@ -50,7 +50,7 @@ def test_the_ledgers_silence_is_described_where_members_are_shown(schema: dict[s
         "/api/v1/members/{pseudonym}/", "/api/v1/members/{pseudonym}/gaps/",
         "/api/v1/interventions/", "/api/v1/interventions/{id}/", "/api/v1/interventions/{id}/attempts/",
         "/api/v1/interventions/{id}/complete/", "/api/v1/interventions/{id}/cancel/",
-        "/api/v1/members/{pseudonym}/history/",
+        "/api/v1/members/{pseudonym}/history/", "/api/v1/plans/{id}/items/", "/api/v1/portfolio/priority-list/",
         "/api/v1/predictions/", "/api/v1/predictions/{id}/", "/api/v1/predictions/{id}/reviews/",
         "/api/v1/predictions/{id}/review/", "/api/v1/predictions/batch/", "/api/v1/predictions/portfolio/",
     }  # fmt: skip

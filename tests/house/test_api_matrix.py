@@ -22,11 +22,11 @@ from hedis.accounts.permissions import ModelPermissions
 from hedis.gaps.models import Gap
 from hedis.lib import problem
 from hedis.stars import loading, rating, scores, snapshots
-from interventions.models import Simulation
+from interventions.models import PlanRun, Simulation
 from predictions.models import ScoringRun
 from tests.conftest import person
 from tests.factories import make_contract, make_gap, make_measure, make_member, make_provider
-from tests.interventions.plans import make_campaign, make_intervention
+from tests.interventions.plans import make_campaign, make_intervention, make_plan
 from tests.predictions.registered import make_model
 from tests.predictions.scored import make_prediction
 
@@ -110,6 +110,13 @@ ROUTES: dict[str, Route | None] = {
     "api/v1/campaigns/{}/approve/": Route("interventions.campaigntransition", methods=("POST", "OPTIONS")),
     "api/v1/simulations/": Route("interventions.simulation", methods=(*READING, "POST")),
     "api/v1/simulations/{}/": Route("interventions.simulation"),
+    "api/v1/portfolio/optimize/": Route("interventions.planrun", methods=(*READING, "POST")),
+    "api/v1/portfolio/optimize/{}/": Route("interventions.planrun"),
+    "api/v1/portfolio/priority-list/": Route("interventions.planitem"),
+    "api/v1/plans/": Route("interventions.plan"),
+    "api/v1/plans/{}/": Route("interventions.plan"),
+    "api/v1/plans/{}/items/": Route("interventions.planitem"),
+    "api/v1/plans/{}/campaign/": Route("interventions.campaign", methods=("POST", "OPTIONS")),
     "api/schema/": None,
     "api/docs/": None,
 }
@@ -151,8 +158,11 @@ def things(ana: User, tmp_path: Path) -> dict[str, str]:
     )  # fmt: skip
     named |= {"simulations": str(asked.pk)}
     run = ScoringRun.objects.create(year=2026, as_of=date(2026, 9, 30), generation="g1", requested_by="ben")
+    named |= {"plans": str(make_plan(gap).pk)}
+    planning = PlanRun.objects.create(year=2026, asked={}, requested_by="ben")
     addresses = {route: "/" + route.format(named.get(route.split("/")[2], "")) for route in ROUTES}
-    return addresses | {"api/v1/predictions/portfolio/{}/": f"/api/v1/predictions/portfolio/{run.pk}/"}
+    runs = {"predictions/portfolio": run.pk, "portfolio/optimize": planning.pk}
+    return addresses | {f"api/v1/{route}/{{}}/": f"/api/v1/{route}/{pk}/" for route, pk in runs.items()}
 
 
 @pytest.fixture

@@ -221,5 +221,5 @@ def test_every_setting_that_names_code_names_something_that_exists() -> None:
 
     beside_gaps = [*settings.GAP_FILTERS, *settings.GAP_CHIPS, *settings.GAP_PARTS]
     pages = [view for _, view, _ in settings.ADMIN_PAGES]
-    for path in [*settings.HOME_PANELS, *settings.BENCHES.values(), *pages, *beside_gaps]:
+    for path in [*settings.HOME_PANELS, *settings.BENCHES.values(), *pages, *beside_gaps, settings.QUEUE_RANK]:
         assert callable(import_string(path)), path

@@ -15,50 +15,33 @@ from hedis.accounts.models import User
 from hedis.gaps.models import Gap, Status
 from hedis.lib.commands import Refused, WrongUse
 from hedis.members.models import ContactPreference, Contract
-from interventions import campaigning, deciding, offers
+from interventions import campaigning, deciding, offers, plan_storing
 from interventions.deciding import Wish
 from interventions.models import Campaign, Intervention, Plan, PlanItem
 from interventions.money import County
 from interventions.problem import ProblemError
-from predictions.models import ActionEffect, Arm, Exposure, ModelVersion, Origin, State
-from tests.factories import make_contract, make_measure
-from tests.hedis.star_plan import make_gaps
+from predictions.models import ActionEffect, Arm, Exposure
+from tests.factories import make_contract
 from tests.interventions.counties_of_a_contract import keep
-from tests.predictions.scored import make_prediction
+from tests.interventions.plannable import make_plannable
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 9, 30)
-COUNTS = {"COL": (60, 100), "GSD": (70, 100)}
-
-
-def make_model(code: str) -> ModelVersion:
-    """A model in force as a row alone."""
-    return ModelVersion.objects.create(
-        name=f"open-gap-{code}", version="1", sha256="0" * 64, measure=make_measure(code), state=State.DEPLOYED,
-        trained_by="ben", approved_by="mara",
-    )  # fmt: skip
 
 
 @pytest.fixture
 def contract() -> Contract:
-    """COL at 60 of 100 with scored gaps, GSD at 70 of 100 without; a call adds 15 of 100, a kit 10."""
-    made = make_gaps(COUNTS)
-    model = make_model("COL")
-    for gap in Gap.objects.filter(measure__code="COL", status=Status.OPEN):
-        make_prediction(gap, model, probability=0.9, low=0.8, high=0.95)
-    effect = {"origin": Origin.TRIAL, "standard_error": 0.02, "source": "made for a test"}
-    ActionEffect.objects.create(action="call", uplift=0.15, **effect)
-    ActionEffect.objects.create(action="mailed_kit", measure=make_measure("COL"), uplift=0.1, **effect)
-    return made
+    """A contract of two measures, of which one is scored."""
+    return make_plannable()
 
 
-def decided(contract: Contract, **wish: Any) -> Plan:
-    return deciding.decide(contract, 2026, Wish(**{"budget": Decimal(2000), **wish}), today=TODAY, by="ben")
+def decided(*contracts: Contract, **wish: Any) -> Plan:
+    return deciding.decide(contracts, 2026, Wish(**{"budget": Decimal(2000), **wish}), today=TODAY, by="ben")
 
 
 def test_a_plan_is_stored_with_its_bound_its_choices_and_one_ledger_line(contract: Contract) -> None:
     plan = decided(contract)
-    assert plan.chosen == PlanItem.objects.filter(plan=plan).count() > 0
+    assert plan.chosen == PlanItem.objects.filter(plan=plan, chosen=True).count() > 0
     assert plan.lower_bound <= plan.upper_bound and plan.spend <= plan.budget
     assert plan.answer["stars"]["COL"]["after"] > plan.answer["stars"]["COL"]["before"]
     item = PlanItem.objects.filter(plan=plan).select_related("member").first()
@@ -69,20 +52,20 @@ def test_a_plan_is_stored_with_its_bound_its_choices_and_one_ledger_line(contrac
 
 def test_anybody_can_check_a_stored_plan_from_its_files(contract: Contract) -> None:
     plan = decided(contract)
-    folder = deciding.folder_of(plan)
+    folder = plan_storing.folder_of(plan)
     out = io.StringIO()
     files = {"candidates": folder / "candidates.parquet", "problem": folder / "problem.json",
              "plan": folder / "plan.parquet"}  # fmt: skip
     call_command("check_plan", **files, json=True, stdout=out)
     assert json.loads(out.getvalue())["valid"] is True
-    assert all((folder / name).stat().st_mode & 0o077 == 0 for name in deciding.FILES)
+    assert all((folder / name).stat().st_mode & 0o077 == 0 for name in plan_storing.FILES)
 
 
 def test_who_asked_not_to_be_called_is_offered_the_kit_alone(contract: Contract) -> None:
     gap = Gap.objects.filter(measure__code="COL", status=Status.OPEN).first()
     assert gap is not None
     ContactPreference.objects.create(member=gap.member, do_not_call=True)
-    person = next(each for each in offers.people(contract, 2026, TODAY) if each.member == gap.member.pseudonym)
+    person = next(each for each in offers.people([contract], 2026, TODAY) if each.member == gap.member.pseudonym)
     found = list(offers.offers(person, {"COL": 0.8, "GSD": 0.8}, offers.effects_known(), TODAY))
     assert [(one.action.kind, dict(one.uplift)) for one in found] == [("mailed_kit", {"COL": 0.1})]
 
@@ -102,8 +85,8 @@ def test_what_comes_too_late_for_its_lead_time_is_not_offered(contract: Contract
 def test_gaps_worked_on_already_are_not_planned_again(contract: Contract, ben: User, lea: User) -> None:
     plan = decided(contract)
     draft(plan, by=ben)
-    left = {person.member for person in offers.people(contract, 2026, TODAY)}
-    assert left.isdisjoint(PlanItem.objects.filter(plan=plan).values_list("member__pseudonym", flat=True))
+    left = {person.member for person in offers.people([contract], 2026, TODAY)}
+    assert left.isdisjoint(PlanItem.objects.filter(plan=plan, chosen=True).values_list("member__pseudonym", flat=True))
 
 
 def test_the_queries_do_not_grow_with_members(contract: Contract, django_assert_max_num_queries: Any) -> None:
@@ -176,7 +159,7 @@ def test_capacities_are_kept(contract: Contract, own_data_dir: Path) -> None:
 
 def test_the_command_answers_in_the_promised_form_with_the_stored_plan(contract: Contract) -> None:
     out = io.StringIO()
-    call_command("plan_interventions", contract="H1234", year=2026, budget="2000", capacity=["phone=50"], json=True,
+    call_command("plan_interventions", contract=["H1234"], year=2026, budget="2000", capacity=["phone=50"], json=True,
                  stdout=out)  # fmt: skip
     answer = json.loads(out.getvalue())
     plan = Plan.objects.get(pk=answer["id"])
@@ -190,7 +173,7 @@ def test_the_command_takes_counties_and_names_the_row_that_cannot_be(contract: C
     head = "name,base,fee_for_service,bid,member_months,risk_score,double_county,cap\n"
     file.write_text(head + "Example,1000,1000,900,12000,1.0,N,\n")
     out = io.StringIO()
-    wish = {"contract": "H1234", "year": 2026, "budget": "2000", "objective": "dollars", "counties": file}
+    wish = {"contract": ["H1234"], "year": 2026, "budget": "2000", "objective": "dollars", "counties": file}
     call_command("plan_interventions", **wish, json=True, stdout=out)
     assert json.loads(out.getvalue())["objective"] >= 0
     file.write_text(head + "Example,1000,1000,900,12000,1.0,N,\nOther,-5,1000,900,1,1.0,N,\n")
@@ -200,7 +183,7 @@ def test_the_command_takes_counties_and_names_the_row_that_cannot_be(contract: C
 
 
 def test_the_command_takes_the_stored_counties_where_no_file_is_given(contract: Contract) -> None:
-    wish = {"contract": "H1234", "year": 2026, "budget": "2000", "objective": "dollars"}
+    wish = {"contract": ["H1234"], "year": 2026, "budget": "2000", "objective": "dollars"}
     with pytest.raises(WrongUse, match=r"no counties of H1234 are stored for 2026. Give --counties FILE"):
         call_command("plan_interventions", **wish, json=True)
     keep(contract, payment_year=2027)
@@ -213,12 +196,12 @@ def test_the_command_takes_the_stored_counties_where_no_file_is_given(contract: 
 
 @pytest.mark.parametrize(
     ("call", "words"),
-    [({"contract": "H1234", "year": 2026}, "--budget is missing"),
-     ({"contract": "H1234", "year": 2026, "budget": "many"}, "'many'"),
-     ({"contract": "H1234", "problem": Path("p.json")}, "not both"),
-     ({"contract": "H9999", "year": 2026, "budget": "5"}, "H9999 is no contract"),
-     ({"contract": "H1234", "year": 2026, "budget": "5", "capacity": ["owl=3"]}, "the channels are"),
-     ({"contract": "H1234", "year": 2026, "budget": "5", "objective": "dollars"}, "--counties"),
+    [({"contract": ["H1234"], "year": 2026}, "--budget is missing"),
+     ({"contract": ["H1234"], "year": 2026, "budget": "many"}, "'many'"),
+     ({"contract": ["H1234"], "problem": Path("p.json")}, "not both"),
+     ({"contract": ["H9999"], "year": 2026, "budget": "5"}, "H9999 is no contract"),
+     ({"contract": ["H1234"], "year": 2026, "budget": "5", "capacity": ["owl=3"]}, "the channels are"),
+     ({"contract": ["H1234"], "year": 2026, "budget": "5", "objective": "dollars"}, "--counties"),
      ({}, "--candidates is missing")],
 )  # fmt: skip
 def test_a_wrong_call_is_refused_before_any_work(contract: Contract, call: dict[str, Any], words: str) -> None:

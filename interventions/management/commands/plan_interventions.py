@@ -5,9 +5,10 @@ action a member, within the budget and every capacity, and says what no plan can
 .parquet or .csv; without it DATA_DIR/plans), and beside it what was nearly chosen and the certificate that `check_plan`
 recomputes the bound from. docs/optimiser.md describes the files.
 
-From the plan's own data: `--contract H1234 --year Y --budget N [--objective stars|weighted_stars|dollars]
-[--confidence Z] [--capacity phone=500 …] [--counties FILE] [--json]`. Stores the plan; the same answer with its id.
-For dollars without a file the stored counties are taken (`import_counties`).
+From the plan's own data: `--contract H1001 [H1002 …] --year Y --budget N [--objective stars|weighted_stars|dollars]
+[--confidence Z] [--capacity phone=500 …] [--floor lis:COL=25 …] [--counties FILE] [--json]`. Stores the plan; the same
+answer with its id. Several contracts share budget and capacities; their measures are named H1001/COL. For dollars the
+stored counties are taken (`import_counties`), or for one contract those of a file.
 
 Exit 1 where a file or the data cannot be planned from, 2 for a wrong call.
 """
@@ -32,15 +33,16 @@ from interventions.candidates import PARQUET, Candidates, read_candidates
 from interventions.deciding import Wish
 from interventions.money import County
 from interventions.optimiser import Plan, optimise
+from interventions.plan_floors import FloorWanted
 from interventions.problem import OBJECTIVES, ProblemError, read_problem
 
 ENDINGS = (*PARQUET, ".csv")
 FROM_FILES, FROM_DATA = ("candidates", "problem"), ("contract", "year", "budget")
-ONLY_FILES, ONLY_DATA = ("output", "seconds"), ("objective", "confidence", "capacity", "counties")
+ONLY_FILES, ONLY_DATA = ("output", "seconds"), ("objective", "confidence", "capacity", "floor", "counties")
 
 
 class Command(BaseCommand):
-    """Plan the interventions of a problem file, or of a contract of this plan."""
+    """Plan the interventions of a problem file, or of contracts of this plan."""
 
     help = __doc__ or ""
 
@@ -53,12 +55,13 @@ class Command(BaseCommand):
         files.add_argument("--seed", type=int, default=0, help="of every random choice (default 0)")
         files.add_argument("--seconds", type=float, help="end the search after so long (default: by the work done)")
         data = parser.add_argument_group("from the plan's own data")
-        data.add_argument("--contract", help="such as H1234")
+        data.add_argument("--contract", nargs="+", metavar="NUMBER", help="such as H1234; several share the budget")
         data.add_argument("--year", type=int, help="measurement year")
         data.add_argument("--budget", help="dollars")
         data.add_argument("--objective", choices=OBJECTIVES, help="default: weighted_stars")
         data.add_argument("--confidence", type=float, metavar="Z", help="deviations kept above each cut (default 0)")
         data.add_argument("--capacity", nargs="+", metavar="CHANNEL=N", help="contacts there are, as in phone=500")
+        data.add_argument("--floor", nargs="+", metavar="GROUP:MEASURE=N", help="least closures, as in lis:COL=25")
         data.add_argument("--counties", type=Path, metavar="FILE", help="what ratings are worth, .csv; else as stored")
 
     def run(self, **options: Any) -> dict[str, Any]:
@@ -107,18 +110,17 @@ def from_files(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_data(options: dict[str, Any]) -> dict[str, Any]:
-    """Plan for a contract's members and store it."""
-    contract = Contract.objects.filter(number=options["contract"]).first()
-    if contract is None:
-        raise WrongUse(f"{options['contract']} is no contract of this plan")
+    """Plan for the members of contracts and store it."""
+    contracts = contracts_of(options["contract"])
     objective = options["objective"] or "weighted_stars"
-    wish = Wish(
-        dollars(options["budget"]), objective, options["confidence"] or 0.0, capacities(options["capacity"] or []),
-        paid_counties(contract, options["year"], objective, options["counties"]),
-    )  # fmt: skip
     try:
+        wish = Wish(
+            dollars(options["budget"]), objective, options["confidence"] or 0.0, capacities(options["capacity"] or []),
+            paid_counties(contracts, options["year"], objective, options["counties"]),
+            [FloorWanted.from_text(text) for text in options["floor"] or []],
+        )  # fmt: skip
         plan = deciding.decide(
-            contract, options["year"], wish, seed=options["seed"], today=timezone.localdate(), by="plan_interventions"
+            contracts, options["year"], wish, seed=options["seed"], today=timezone.localdate(), by="plan_interventions"
         )
     except years.UnknownStarYear as error:
         raise WrongUse(str(error)) from error
@@ -127,6 +129,15 @@ def from_data(options: dict[str, Any]) -> dict[str, Any]:
     except (projection.NothingToProject, deciding.NothingToPlan) as reason:
         raise Refused(str(reason)) from reason
     return deciding.as_facts(plan)
+
+
+def contracts_of(numbers: list[str]) -> list[Contract]:
+    """The contracts of these numbers, in their order."""
+    known = {one.number: one for one in Contract.objects.filter(number__in=numbers)}
+    for number in numbers:
+        if number not in known:
+            raise WrongUse(f"{number} is no contract of this plan")
+    return [known[number] for number in dict.fromkeys(numbers)]
 
 
 def dollars(text: str) -> Decimal:
@@ -151,16 +162,18 @@ def capacities(given: list[str]) -> dict[str, float]:
     return found
 
 
-def paid_counties(contract: Contract, year: int, objective: str, file: Path | None) -> tuple[County, ...]:
-    """What turns ratings into dollars: the file's counties, or without a file those stored."""
+def paid_counties(
+    contracts: list[Contract], year: int, objective: str, file: Path | None
+) -> dict[str, tuple[County, ...]]:
+    """What turns ratings into dollars, by contract: those stored, or of one contract the file's."""
+    if file and (objective != "dollars" or len(contracts) > 1):
+        raise WrongUse("--counties FILE goes with --objective dollars and one contract.")
     if objective != "dollars":
-        if file:
-            raise WrongUse("--counties FILE goes with --objective dollars.")
-        return ()
-    found = of_file(file) if file else counties.stored(contract, year)
-    if not found:
+        return {}
+    found = {one.number: of_file(file) if file else counties.stored(one, year) for one in contracts}
+    if missing := [number for number, of_it in found.items() if not of_it]:
         raise WrongUse(
-            f"--objective dollars: no counties of {contract.number} are stored for {year}. Give --counties FILE, or "
+            f"--objective dollars: no counties of {', '.join(missing)} are stored for {year}. Give --counties FILE, or "
             "store them first (manage.py import_counties)."
         )
     return found
@@ -211,5 +224,7 @@ def words(answer: dict[str, Any]) -> list[str]:
         price = answer["prices"]["measures"][name]
         said.append(f"  {name}: {one['before']} to {one['after']} stars; a closure is worth ${price:,.2f}")
     said += [f"  floor {name}: {one['closures']:,.1f} of {one['floor']:,.1f}" for name, one in answer["floors"].items()]
+    if equity := answer.get("price_of_equity"):
+        said.append(f"  without the floors {equity['objective_without']:,.2f} would be reached")
     said += [f"  left out: {name}, {reason}" for name, reason in answer.get("left_out", {}).items()]
     return [*said, f"Plan: {answer['plan']}", f"Certificate: {answer['certificate']}", f"{answer['seconds']} s"]
