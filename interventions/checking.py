@@ -59,6 +59,10 @@ def check(problem: Problem, candidates: Candidates, rows: Integers, certificate:
         if asked is None:
             findings.append(f"ladder {place} has a price below 0 or a weight that is not above 0: it proves nothing")
             continue
+        if abs(constant - ladder["constant"]) > SAME * max(1.0, abs(constant)):
+            findings.append(
+                f"the constant of ladder {place} is {constant:g}, the certificate says {ladder['constant']:g}"
+            )
         ladders.append((asked, constant - at_floors(problem, ladder)))
     with chatter_to_stderr():
         bound = best_stars(problem, cuts, ladders, candidates if certificate["proof"] == "exact" else None)

@@ -40,11 +40,13 @@ class Master:
     def best(self) -> tuple[Stars | None, float]:
         """The best stars found that no cut forbids, and what no plan can pass, proven even where the search ends early.
 
-        The bound is minus infinity where the cuts forbid everything.
+        The bound is minus infinity where the cuts forbid everything, infinity where nothing was proven in time.
         """
         found = self.solve(self.worths(), self.rules())
         if found.status == 2:
             return None, -np.inf
+        if found.mip_dual_bound is None:
+            return None, np.inf
         bound = self.problem.floor(-float(found.mip_dual_bound) * self.unit)
         stars = self.stars_of(found)
         return stars, bound if stars is None else max(bound, self.problem.worth(stars))
@@ -146,7 +148,8 @@ class Master:
             bounds=Bounds(np.append(np.zeros(binaries), [-ROW_SIZE] * free), np.ones(binaries + free)),
             options={"mip_rel_gap": near, "node_limit": MOST_NODES},
         )
-        if found.status not in (0, 1, 2):
+        # scipy knows no name for HiGHS's "Solution limit reached", which is MOST_NODES.
+        if found.status not in (0, 1, 2) and "limit" not in found.message:
             raise ArithmeticError(f"HiGHS could not choose stars: {found.message}")
         return found
 

@@ -127,6 +127,7 @@ class Search:
     near: Floats | None = None
     weights: Floats | None = None
     deadline: float = np.inf
+    proven: float = np.inf
 
     @classmethod
     def of(
@@ -286,7 +287,8 @@ class Search:
 
     def upper(self) -> float:
         """What no plan can pass, by the cuts so far."""
-        return self.master.best()[1]
+        self.proven = min(self.proven, self.master.best()[1])
+        return self.proven
 
     def search_whole(self) -> None:
         """Look for a better plan, and a better bound, in the whole problem at once."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_the_checker_names_a_line_that_is_no_candidate(made: dict[str, Any], cap
     [
         (lambda found: found["cuts"][0].update(constant=found["cuts"][0]["constant"] * 0.9), "the constant of cut 0"),
         (lambda found: found["cuts"][0]["measures"].update(M0=-1.0), "below 0"),
-        (lambda found: found.update(cuts=found["cuts"][:1], proof="prices"), "the bound is"),
+        (lambda found: found.update(cuts=found["cuts"][:1], ladders=[], proof="prices"), "the bound is"),
         (lambda found: found.update(upper_bound=found["upper_bound"] - 1), "the bound is"),
         (lambda found: found.update(lower_bound=found["lower_bound"] + 1), "the plan is worth"),
     ],
@@ -157,6 +158,61 @@ def test_the_checker_catches_a_certificate_that_was_tampered_with(
     path.write_text(json.dumps(found))
     with pytest.raises(Refused, match=finding):
         checked(capsys, made["files"], plan=Path(made["answer"]["plan"]))
+
+
+LADDERS: list[tuple[Any, str]] = [
+    (lambda ladder: ladder["weights"].update(M0=0.0), "proves nothing"),
+    (lambda ladder: ladder["shifts"]["M0"].update({star: -1e9 for star in ladder["shifts"]["M0"]}), "proves nothing"),
+    (lambda ladder: ladder.update(constant=ladder["constant"] * 0.9), "the constant of ladder 0"),
+]
+
+
+@pytest.mark.parametrize(("change", "finding"), LADDERS)
+def test_the_checker_catches_a_ladder_that_was_tampered_with(
+    tmp_path: Path, capsys: Capture, change: Any, finding: str
+) -> None:
+    files = write_case(tmp_path, small_problems.middling(0, members=400))
+    answer = plan(capsys, files, output=tmp_path / "plan.parquet")
+    path = Path(answer["certificate"])
+    found = json.loads(path.read_text())
+    assert found["proof"] == "prices"
+    change(found["ladders"][0])
+    path.write_text(json.dumps(found))
+    with pytest.raises(Refused, match=finding):
+        checked(capsys, files, plan=Path(answer["plan"]))
+
+
+STORED: dict[str, dict[str, Any]] = {
+    "members as numbers": {"member": pa.array([1, 2, 1, 3])},
+    "single precision": {"uplift_GSD": pa.array([0.25, 0.25, 0.5, 0.5], pa.float32())},
+    "decimals": {"cost": pa.array([Decimal(9), Decimal(9), Decimal(25), Decimal(25)], pa.decimal128(8, 2))},
+    "texts by number": {"action": pa.array(COLUMNS["action"]).dictionary_encode()},
+    "whole numbers": {"uplift_COL": pa.array([0, 0, 0, 0], pa.int8())},
+    "flags as numbers": {"group_lis": pa.array([1, 0, 1, 0], pa.int8())},
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_columns_may_be_stored_in_any_way_that_says_the_same(tmp_path: Path, capsys: Capture, name: str) -> None:
+    files = write(tmp_path, STORED[name], floors=[{"group": "lis", "measure": "GSD", "closures": 0.25}])
+    answer = plan(capsys, files, output=tmp_path / "plan.parquet")
+    assert answer["stars"]["GSD"] == {"before": 1, "after": 3}
+    assert checked(capsys, files, plan=Path(answer["plan"]))["valid"]
+
+
+def test_candidates_without_a_row_give_the_empty_plan(tmp_path: Path, capsys: Capture) -> None:
+    files = write(tmp_path)
+    pq.write_table(pq.read_table(files["candidates"]).slice(0, 0), files["candidates"])
+    answer = plan(capsys, files, output=tmp_path / "plan.parquet")
+    assert (answer["chosen"], answer["objective"], answer["gap"]) == (0, 4, 0)
+    assert checked(capsys, files, plan=Path(answer["plan"]))["valid"]
+
+
+def test_a_clock_that_has_run_out_leaves_a_plan(tmp_path: Path, capsys: Capture) -> None:
+    files = write_case(tmp_path, small_problems.middling(0, members=400))
+    answer = plan(capsys, files, output=tmp_path / "plan.parquet", seconds=0.0)
+    assert answer["lower_bound"] <= answer["upper_bound"]
+    assert checked(capsys, files, plan=Path(answer["plan"]))["valid"]
 
 
 def test_the_checker_refuses_a_certificate_of_another_problem(made: dict[str, Any], capsys: Capture) -> None:
@@ -270,6 +326,8 @@ def test_a_wrong_call_ends_with_two(tmp_path: Path) -> None:
         {"candidates": files["candidates"]},
         {**files, "output": tmp_path / "plan.xlsx"},
         {**files, "seed": -1},
+        {**files, "seconds": -1.0},
+        {**files, "seconds": NAN},
     ]
     for call in wrong:
         with pytest.raises(WrongUse) as refusal:
