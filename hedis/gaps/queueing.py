@@ -1,4 +1,4 @@
-"""The queue: unmet gaps in somebody's hands, one row a member, the most urgent first."""
+"""The queue: unmet gaps in somebody's hands, one row a member, planned work first, then the most urgent."""
 
 from collections import defaultdict
 from collections.abc import Iterable
