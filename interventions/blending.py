@@ -32,7 +32,8 @@ class Blend:
 def blend(forecasts: Mapping[str, float], trials: Sequence[Trial]) -> Blend:
     """The mean of the methods' rates, weighed by one over their mean squared error in past years.
 
-    A method without a past counts only where none has one; then all count alike, and their distance from each other
+    A method without a past is taken to miss as much as the worst of those with one, or by as much as it lies from what
+    they say together, whichever is more; where none has a past all count alike, and their distance from each other
     stands for the error. The blend's error is the root of the weighed mean of squares, which it cannot exceed
     (Jensen). Raises ValueError without a forecast or with a rate outside 0 to 1.
     """
@@ -46,11 +47,28 @@ def blend(forecasts: Mapping[str, float], trials: Sequence[Trial]) -> Blend:
         rates = list(forecasts.values())
         error = stdev(rates) if len(rates) > 1 else None
         return Blend(sum(rates) / len(rates), dict.fromkeys(forecasts, 1 / len(rates)), {}, error, False)
+    said = weighed({method: forecasts[method] for method in errors}, errors)
+    weights = weights_of(taken := {**untried(forecasts, errors, said), **errors})
+    widened = {method: taken[method] * widening(method, trials) for method in taken}
+    error = sqrt(sum(weights[method] * widened[method] ** 2 for method in taken))
+    return Blend(min(max(weighed(forecasts, taken), 0.0), 1.0), weights, errors, max(error, FINEST), True)
+
+
+def untried(forecasts: Mapping[str, float], errors: Mapping[str, float], said: float) -> dict[str, float]:
+    """What the methods without a past are taken to miss; `said`: the rate that those with one give together."""
+    worst = max(errors.values())
+    return {method: max(worst, abs(rate - said)) for method, rate in forecasts.items() if method not in errors}
+
+
+def weights_of(errors: Mapping[str, float]) -> dict[str, float]:
+    """One over the squared error, summing to 1."""
     inverse = {method: 1 / max(error, FINEST) ** 2 for method, error in errors.items()}
-    weights = {method: inverse.get(method, 0.0) / sum(inverse.values()) for method in forecasts}
-    rate = sum(weights[method] * forecasts[method] for method in forecasts)
-    error = sqrt(sum(weights[method] * (errors[method] * widening(method, trials)) ** 2 for method in errors))
-    return Blend(min(max(rate, 0.0), 1.0), weights, errors, max(error, FINEST), True)
+    return {method: part / sum(inverse.values()) for method, part in inverse.items()}
+
+
+def weighed(forecasts: Mapping[str, float], errors: Mapping[str, float]) -> float:
+    """The mean of the methods' rates by their errors."""
+    return sum(weight * forecasts[method] for method, weight in weights_of(errors).items())
 
 
 def widening(method: str, trials: Sequence[Trial]) -> float:

@@ -270,9 +270,18 @@ def test_the_better_method_of_past_years_gets_the_weight() -> None:
     assert found.error == pytest.approx(1.886 / 1.282 * ((81 * 0.01**2 + 0.09**2) / 82) ** 0.5)
 
 
-def test_a_method_without_a_past_counts_only_where_none_has_one() -> None:
-    one = blend({"curve": 0.5, "members": 0.8}, [Trial("curve", 2023, 0.6, 0.62)])
-    assert (one.rate, one.weights["members"], one.tried) == (0.5, 0, True)
+def test_a_method_without_a_past_counts_as_one_that_misses_by_its_distance_and_no_less_than_the_worst() -> None:
+    near = blend({"curve": 0.5, "members": 0.51}, [Trial("curve", 2023, 0.6, 0.62)])
+    # It lies closer than the curve misses: both count alike, and its error is not said to be known.
+    assert near.weights == pytest.approx({"curve": 0.5, "members": 0.5})
+    assert (near.rate, list(near.errors)) == (pytest.approx(0.505), ["curve"])
+    far = blend({"curve": 0.5, "members": 0.8}, [Trial("curve", 2023, 0.6, 0.62)])
+    # 1/0.02² to 1/0.3²: 225 to 1.
+    assert far.weights == pytest.approx({"curve": 225 / 226, "members": 1 / 226})
+    assert far.error == pytest.approx(((225 * (0.02 * 3.078 / 1.282) ** 2 + 0.3**2) / 226) ** 0.5)
+
+
+def test_methods_without_any_past_count_alike_and_their_distance_is_the_error() -> None:
     other = blend({"curve": 0.5, "members": 0.8}, [])
     assert (other.rate, other.tried) == (pytest.approx(0.65), False)
     assert other.error == pytest.approx(0.3 / 2**0.5)
