@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.urls import path, reverse
 from django.utils import timezone
 from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -96,13 +97,17 @@ class SnapshotFilters(filters.FilterSet):
 class ChangeFilters(filters.FilterSet):
     """Which two, and which figures."""
 
-    earlier = filters.ModelChoiceFilter(
-        queryset=Snapshot.objects.all(), label="id of a snapshot; the one before `later` when not given"
+    earlier = extend_schema_field(OpenApiTypes.INT)(
+        filters.ModelChoiceFilter(
+            queryset=Snapshot.objects.all(), label="id of a snapshot; the one before `later` when not given"
+        )
     )
-    later = filters.ModelChoiceFilter(
-        queryset=Snapshot.objects.all(), label="id of a snapshot; the newest when not given"
+    later = extend_schema_field(OpenApiTypes.INT)(
+        filters.ModelChoiceFilter(queryset=Snapshot.objects.all(), label="id of a snapshot; the newest when not given")
     )
-    contract = filters.ModelChoiceFilter(queryset=Contract.objects.all(), to_field_name="number", label="H-number")
+    contract = extend_schema_field(OpenApiTypes.STR)(
+        filters.ModelChoiceFilter(queryset=Contract.objects.all(), to_field_name="number", label="H-number")
+    )
     part = filters.CharFilter(label="part of the totals")
     moved = filters.BooleanFilter(label="only figures that differ, or only those that do not")
 
