@@ -11,7 +11,7 @@ from interventions.candidates import Candidates
 from interventions.master import ROW_SIZE, Master
 from interventions.pool import Pool
 from interventions.problem import Integers, Problem
-from interventions.tally import allowed, tally
+from interventions.tally import allowed, hangs, tally
 
 # All searches of one problem together end after so many nodes, fewer the larger it is: no clock decides.
 NODES_BY_SIZE, LEAST_NODES = 8_000_000, 200
@@ -31,14 +31,14 @@ class Found:
 def search(problem: Problem, candidates: Candidates, pool: Pool, master: Master, *, deadline: float = np.inf) -> Found:
     """The best plan of a small problem. The bound is that of the first search, before anything was forbidden.
 
-    Where its plan is one by tolerance only, the second search keeps a distance from every row, which finds the best
-    plan that does not hang on the last digit; the others look for one that does.
+    Where its plan is one by tolerance only, or hangs on the last digits, the second search keeps a distance from every
+    row, which finds the best plan that does not; the others look for one that does.
     """
     best, bound = Found(None, -np.inf, np.inf), np.inf
     nodes = max(NODES_BY_SIZE // max(len(pool.owner) * pool.measures, 1), LEAST_NODES)
     forbidden: list[np.ndarray] = []
     for place in range(MOST_SOLUTIONS):
-        found = solve(pool, master, forbidden, apart=place == 1, nodes=nodes, deadline=deadline)
+        found = solve(pool, master, forbidden, apart=place == 1, nodes=max(nodes, 1), deadline=deadline)
         if place == 0 and found.mip_dual_bound is not None:
             bound = problem.floor(-float(found.mip_dual_bound) * master.unit)
         nodes -= found.mip_node_count or 1
@@ -47,9 +47,11 @@ def search(problem: Problem, candidates: Candidates, pool: Pool, master: Master,
             rows = np.sort(pool.source[taken])
             added = tally(problem, candidates, rows)
             worth = problem.worth(added.stars)
-            if allowed(problem, added) and worth > best.worth:
+            if allowed(problem, added) and (worth > best.worth or (place == 1 and worth == best.worth)):
                 best = Found(rows, worth, bound)
             forbidden.append(taken)
+            if place == 0 and hangs(problem, added):
+                continue
         promised = bound if found.x is None or place <= 1 else min(-found.fun * master.unit, bound)
         if best.worth >= promised - 1e-7 * max(1.0, abs(bound)) or nodes <= 0 or time.monotonic() > deadline:
             break

@@ -42,7 +42,9 @@ HALF, SHORTER = 0.5, 0.6
 # A first plan of stars may cost all but this share of the budget; the best stars are then reached at least cost.
 SPARE = 5e-3
 # So many stars of one worth are looked at for the cheapest; a plan that costs this share more is cheap enough.
-MOST_CHEAPER, CHEAP = 12, 5e-3
+MOST_CHEAPER, CHEAP = 12, 1e-2
+# What may be saved by less than this share is not looked for.
+WORTH_WHILE = 2e-3
 # So many straight cuts go over to a larger budget.
 KEPT_CUTS = 40
 
@@ -217,7 +219,8 @@ class Search:
             verdict = reach(self.ground, self.master.needs(stars), self.prices)
             self.master.cuts += verdict.cuts
             self.bend(verdict.prices)
-            self.rounded(stars, verdict)
+            if verdict.way is not None and verdict.way.mix.value < (1 - WORTH_WHILE) * self.spend:
+                self.rounded(stars, verdict)
             stars, dollars = self.master.cheapest(self.lower)
             if self.spend <= (1 + CHEAP) * dollars:
                 break

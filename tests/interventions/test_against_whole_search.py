@@ -143,6 +143,15 @@ def test_a_star_that_hangs_on_the_last_digit_is_reached_by_one_action_more() -> 
     assert plan.tally.spend < 460
 
 
+def test_a_star_that_can_only_just_be_had_is_had() -> None:
+    """Ten times 0.1 from 23 up are 24, though not in doubles."""
+    given = problem([measure("M0", [0, 5, 24], firm=23, baseline_mean=0)], budget=20)
+    case = problem_of(given), candidates([(member, "call", 2.0) for member in range(12)], [[0.1]] * 12)
+    plan = sound(case)
+    assert (plan.tally.stars, plan.tally.spend, plan.gap) == ([3], 20, 0)
+    assert not check(*case, plan.rows, certificate_of(plan)).findings
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_bound_is_one_that_the_cuts_of_the_certificate_prove(seed: int) -> None:
     case = contract(600, seed=seed, measures=16)
