@@ -70,7 +70,7 @@ class Master:
     def least(
         self, at_least: float, rows: Floats, bounds: Floats, slack: Floats, near: float
     ) -> tuple[Stars | None, float]:
-        """Of the stars worth so much those that need least of a slack all rows have, to a share `near`; and the least."""
+        """Of the stars worth so much those that need least of a slack all rows have (to a share `near`), and it."""
         worths, tolerance = self.worths(), 1e-7 * max(1.0, abs(at_least))
         rules = [*self.rules(), *self.untried()]
         rules.append(LinearConstraint(-worths[None, :] / self.unit, (at_least - tolerance) / self.unit, np.inf))
