@@ -269,6 +269,8 @@ class Search:
             self.near = verdict.prices
             if self.rounded(stars, verdict, enough):
                 return True
+            if verdict.way is None or verdict.way.mix.value > enough:
+                break
         self.master.in_vain.append(stars)
         return False
 

@@ -92,7 +92,7 @@ def whole(problem: Problem, candidates: Any) -> float | None:
     gains = np.concatenate([np.zeros(rows), [-gain for *_, gain in levels]])
     found = milp(
         gains, constraints=rules, integrality=np.ones(size), bounds=Bounds(0, 1),
-        options={"mip_rel_gap": 0, "node_limit": 3000},
+        options={"mip_rel_gap": 0, "node_limit": 1000},
     )  # fmt: skip
     if found.status == 2:
         return None
@@ -110,7 +110,7 @@ def sound(case: Case) -> Plan:
     return plan
 
 
-@pytest.mark.parametrize("tens", range(4))
+@pytest.mark.parametrize("tens", range(3))
 def test_plans_are_as_good_as_those_of_one_programme_over_everything(tens: int) -> None:
     solved = 0
     for seed in range(10 * tens, 10 * tens + 10):
@@ -152,7 +152,7 @@ def test_a_star_that_can_only_just_be_had_is_had() -> None:
     assert not check(*case, plan.rows, certificate_of(plan)).findings
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_bound_is_one_that_the_cuts_of_the_certificate_prove(seed: int) -> None:
     case = contract(600, seed=seed, measures=16)
     plan = optimise(*case, small=0)
