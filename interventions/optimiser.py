@@ -151,7 +151,7 @@ class Search:
         if rows <= min(tiny, small):
             self.search_whole()
         self.run()
-        if rows <= small and self.bound == np.inf and self.lower < self.upper():
+        if rows <= small and self.bound == np.inf and self.lower < self.upper() and not self.late:
             self.search_whole()
         self.cheapen()
 
