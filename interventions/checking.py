@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
 from interventions.candidates import PARQUET, Candidates
 from interventions.highs import chatter_to_stderr
@@ -26,7 +26,12 @@ from interventions.problem import Floats, Integers, Problem, ProblemError
 
 # Constants are compared to this share: the sums are the same, their order is not.
 SAME = 1e-6
-EXACT_SECONDS = 300.0
+# At a tie that doubles cannot see a plan may be said to earn the star or not.
+LAST_DIGITS = 1e-12
+# Searches end after so many nodes, of the whole problem fewer the larger it is: no clock decides.
+MOST_NODES, NODES_BY_SIZE, LEAST_NODES = 20_000, 40_000_000, 1_000
+# What a certificate of this form says, this module can read.
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,10 @@ class Checked:
 
 def check(problem: Problem, candidates: Candidates, rows: Integers, certificate: dict[str, Any]) -> Checked:
     """Check a plan (rows of the file, from 0) and its certificate."""
-    findings, worth = plan_findings(problem, candidates, rows)
-    if abs(worth - certificate["lower_bound"]) > SAME * max(1.0, abs(worth)):
-        findings.append(f"the plan is worth {worth:g}, the certificate says {certificate['lower_bound']:g}")
+    findings, least, worth = plan_findings(problem, candidates, rows)
+    said, edge = certificate["lower_bound"], SAME * max(1.0, abs(worth))
+    if not least - edge <= said <= worth + edge:
+        findings.append(f"the plan is worth {worth:g}, the certificate says {said:g}")
     cuts = []
     for place, cut in enumerate(certificate["cuts"]):
         constant, negative = constant_of(problem, candidates, cut)
@@ -65,7 +71,8 @@ def check(problem: Problem, candidates: Candidates, rows: Integers, certificate:
             )
         ladders.append((asked, constant - at_floors(problem, ladder)))
     with chatter_to_stderr():
-        bound = best_stars(problem, cuts, ladders, candidates if certificate["proof"] == "exact" else None)
+        exact = candidates if certificate["proof"] == "exact" else None
+        bound = best_stars(problem, cuts, ladders, exact, certificate["upper_bound"])
     tolerance = SAME * max(1.0, abs(bound))
     if bound > certificate["upper_bound"] + tolerance:
         findings.append(f"the bound is {bound:g}, the certificate says {certificate['upper_bound']:g}")
@@ -74,8 +81,8 @@ def check(problem: Problem, candidates: Candidates, rows: Integers, certificate:
     return Checked(worth, bound, findings)
 
 
-def plan_findings(problem: Problem, candidates: Candidates, rows: Integers) -> tuple[list[str], float]:
-    """What is wrong with a plan, and what the stars it really reaches are worth."""
+def plan_findings(problem: Problem, candidates: Candidates, rows: Integers) -> tuple[list[str], float, float]:
+    """What is wrong with a plan, and what the stars it reaches are worth: at the least, and if the last digits help."""
     findings = []
     if len(set(candidates.member[rows].tolist())) < len(rows):
         findings.append("a member has more than one action")
@@ -91,14 +98,16 @@ def plan_findings(problem: Problem, candidates: Candidates, rows: Integers) -> t
         had = float(sum(uplifts[candidates.groups[floor.group][rows], floor.measure].tolist()))
         if had < floor.closures:
             findings.append(f"{problem.floor_name(floor)} gets {had:g} closures, below the floor of {floor.closures:g}")
-    stars = []
+    earned: list[list[int]] = [[], []]
     for place, measure in enumerate(problem.measures):
         numerator = measure.firm + measure.baseline_mean + float(sum(uplifts[:, place].tolist()))
         spread = problem.confidence_z * math.sqrt(measure.baseline_variance)
         cuts = [(star, cut) for star, cut in enumerate(measure.cut_counts, 1) if cut is not None]
         held = max(star for star, cut in cuts if measure.firm + measure.baseline_mean >= cut)
-        stars.append(max([held, *(star for star, cut in cuts if star > held and numerator >= cut + spread)]))
-    return findings, problem.worth(stars)
+        for stars, digits in zip(earned, (-LAST_DIGITS, LAST_DIGITS), strict=True):
+            had = numerator * (1 + digits)
+            stars.append(max([held, *(star for star, cut in cuts if star > held and had >= cut + spread)]))
+    return findings, problem.worth(earned[0]), problem.worth(earned[1])
 
 
 def constant_of(problem: Problem, candidates: Candidates, cut: dict[str, Any]) -> tuple[float, bool]:
@@ -187,8 +196,11 @@ def best_stars(
     cuts: list[tuple[dict[str, Any], float]],
     ladders: list[tuple[Asked, float]],
     candidates: Candidates | None,
+    said: float,
 ) -> float:
     """The worth of the best stars no cut forbids; with candidates, of the best stars a plan can reach.
+
+    Where none is worth more than what is `said` of it, it is that.
 
     A binary says "at least so many stars": the levels of a measure are taken in order, and each adds its worth and its
     need.
@@ -218,13 +230,26 @@ def best_stars(
     if not size:
         return base
     unit = float(gains.max(initial=0.0)) or 1.0
-    options = {"mip_rel_gap": 0.0, "time_limit": EXACT_SECONDS}
     objective = np.concatenate([np.zeros(rows), -gains / unit])
-    found = milp(objective, constraints=rules, integrality=np.ones(rows + size), bounds=Bounds(0, 1), options=options)
-    if found.status not in (0, 1) or found.mip_dual_bound is None:
+    more = LinearConstraint(-objective[None, :], (said - base) / unit + SAME * max(1.0, abs(said)) / unit, np.inf)
+    if solved(objective, [*rules, more], rows).status == INFEASIBLE:
+        return said
+    found = solved(objective, rules, rows)
+    if found.mip_dual_bound is None:
         raise ArithmeticError(f"HiGHS could not recompute the bound: {found.message}")
-    # Where the time did not suffice the bound is what was proven by then.
+    # Where the nodes did not suffice the bound is what was proven by then.
     return base - float(found.mip_dual_bound) * unit
+
+
+INFEASIBLE = 2
+
+
+def solved(objective: Floats, rules: list[LinearConstraint], rows: int) -> OptimizeResult:
+    """A search over binaries, `rows` of them candidates."""
+    nodes = max(NODES_BY_SIZE // (rows * (len(objective) - rows)), LEAST_NODES) if rows else MOST_NODES
+    options = {"mip_rel_gap": 0.0, "node_limit": nodes}
+    everywhere = np.ones(len(objective))
+    return milp(objective, constraints=rules, integrality=everywhere, bounds=Bounds(0, 1), options=options)
 
 
 def no_more(row: Floats, most: float) -> LinearConstraint:
@@ -320,6 +345,9 @@ def read_certificate(path: Path, problem: Problem) -> dict[str, Any]:
     """Read a certificate. Raises ProblemError where it is none, or of another problem."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("version") != VERSION:
+            written = f"is written in form {found.get('version')} of a certificate; this version reads form {VERSION}"
+            raise ProblemError(f"{written}: plan anew", file=path.name, field="version")
         names = [measure.name for measure in problem.measures]
         known = [
             list(cut["measures"])

@@ -18,6 +18,8 @@ CLEAR = 2e-6
 MOST_NODES = 1_000
 # The farthest from any cut need not be found exactly.
 NEARLY_EASIEST = 0.05
+# Nor the cheapest.
+NEARLY_CHEAPEST = 2e-3
 
 Stars = tuple[int, ...]
 
@@ -54,15 +56,21 @@ class Master:
     def easiest(self, at_least: float) -> Stars | None:
         """Of the stars worth so much, not forbidden and not tried in vain, those farthest below the tightest cut."""
         rows, bounds, _ = self.cut_rows()
-        return self.least(at_least, rows, bounds, np.ones(len(rows)), NEARLY_EASIEST)
+        return self.least(at_least, rows, bounds, np.ones(len(rows)), NEARLY_EASIEST)[0]
 
-    def cheapest(self, at_least: float) -> Stars | None:
-        """Of the same stars those that cost least as far as the cuts know: what a cut leaves over is dollars."""
+    def cheapest(self, at_least: float) -> tuple[Stars | None, float]:
+        """Of the same stars those that cost least as far as the cuts know, and the dollars below which none can be had.
+
+        What a cut leaves over is dollars.
+        """
         rows, bounds, dollars = self.cut_rows()
-        return self.least(at_least, rows, bounds - dollars, dollars, 0.0)
+        stars, share = self.least(at_least, rows, bounds - dollars, dollars, NEARLY_CHEAPEST)
+        return stars, share * self.problem.budget
 
-    def least(self, at_least: float, rows: Floats, bounds: Floats, slack: Floats, near: float) -> Stars | None:
-        """Of the stars worth so much those that need least of a slack that every row has, to a share `near`."""
+    def least(
+        self, at_least: float, rows: Floats, bounds: Floats, slack: Floats, near: float
+    ) -> tuple[Stars | None, float]:
+        """Of the stars worth so much those that need least of a slack all rows have (to a share `near`), and it."""
         worths, tolerance = self.worths(), 1e-7 * max(1.0, abs(at_least))
         rules = [*self.rules(), *self.untried()]
         rules.append(LinearConstraint(-worths[None, :] / self.unit, (at_least - tolerance) / self.unit, np.inf))
@@ -70,7 +78,8 @@ class Master:
             LinearConstraint(np.hstack([rule.A, np.zeros((len(rule.A), 1))]), rule.lb, rule.ub) for rule in rules
         ]
         widened.append(LinearConstraint(np.hstack([rows, -slack[:, None]]), -np.inf, bounds))
-        return self.stars_of(self.solve(np.append(np.zeros(self.size), 1.0), widened, free=1, near=near))
+        found = self.solve(np.append(np.zeros(self.size), 1.0), widened, free=1, near=near)
+        return self.stars_of(found), -np.inf if found.mip_dual_bound is None else float(found.mip_dual_bound)
 
     @property
     def unit(self) -> float:

@@ -41,8 +41,10 @@ TOLERANCE = 1e-3
 HALF, SHORTER = 0.5, 0.6
 # A first plan of stars may cost all but this share of the budget; the best stars are then reached at least cost.
 SPARE = 5e-3
-# So many stars of one worth are looked at for the cheapest.
-MOST_CHEAPER = 5
+# So many stars of one worth are looked at for the cheapest; a plan that costs this share more is cheap enough.
+MOST_CHEAPER, CHEAP = 12, 1e-2
+# What may be saved by less than this share is not looked for.
+WORTH_WHILE = 2e-3
 # So many straight cuts go over to a larger budget.
 KEPT_CUTS = 40
 
@@ -128,6 +130,8 @@ class Search:
     weights: Floats | None = None
     deadline: float = np.inf
     proven: float = np.inf
+    proof: tuple[int, int] = (0, 0)
+    looked: tuple[int, int] = (-1, -1)
 
     @classmethod
     def of(
@@ -147,8 +151,9 @@ class Search:
         if rows <= min(tiny, small):
             self.search_whole()
         self.run()
-        if rows <= small and self.bound == np.inf and self.lower < self.upper():
+        if rows <= small and self.bound == np.inf and self.lower < self.upper() and not self.late:
             self.search_whole()
+        self.cheapen()
 
     def learn(self, other: "Search") -> None:
         """What a search with a smaller budget found: its plan is a plan, its cuts hold with the dollars there are more.
@@ -169,9 +174,7 @@ class Search:
 
         Stars are tried in turn at the bound, which lowers it, and part of the way to it, which finds plans.
         """
-        if self.lower >= self.bound:
-            return
-        if self.lower < self.upper() * (1 - TOLERANCE):
+        if self.lower < min(self.upper(), self.bound) * (1 - TOLERANCE):
             self.relax()
         share, known, in_vain = HALF, (self.lower, np.inf), 0
         for tried in range(self.most_tries):
@@ -184,7 +187,6 @@ class Search:
             if stars is None:
                 break
             share = HALF if self.attempt(stars) else share * SHORTER
-        self.cheapen()
 
     def candidate_stars(self, upper: float, target: float) -> Stars | None:
         """Stars worth the target, or what is left to try above the plan; None where nothing is."""
@@ -216,8 +218,12 @@ class Search:
             seen.add(stars)
             verdict = reach(self.ground, self.master.needs(stars), self.prices)
             self.master.cuts += verdict.cuts
-            self.rounded(stars, verdict)
-            stars = self.master.cheapest(self.lower)
+            self.bend(verdict.prices)
+            if verdict.way is not None and verdict.way.mix.value < (1 - WORTH_WHILE) * self.spend:
+                self.rounded(stars, verdict)
+            stars, dollars = self.master.cheapest(self.lower)
+            if self.spend <= (1 + CHEAP) * dollars:
+                break
 
     def relax(self) -> None:
         """First prices and two ladders there: the second puts weight where the best stars stand away from the first."""
@@ -253,28 +259,35 @@ class Search:
 
     def attempt(self, stars: Stars) -> bool:
         """Whether a plan for these stars was found; if not, a cut forbids them or they are noted as tried in vain."""
-        enough = self.problem.budget * (1 - SPARE)
-        verdict = reach(self.ground, self.master.needs(stars), self.near, enough=enough)
-        if not verdict.forbidden:
+        # The first way that the budget allows, and only where no plan lies near it the cheapest.
+        for enough in (self.problem.budget * (1 - SPARE), 0.0):
+            verdict = reach(self.ground, self.master.needs(stars), self.near, enough=enough)
+            self.master.cuts += verdict.cuts
+            if verdict.forbidden:
+                self.bend(verdict.prices)
+                return False
             self.near = verdict.prices
-        self.master.cuts += verdict.cuts
-        if verdict.forbidden:
-            self.bend(verdict.prices)
-            return False
-        if self.rounded(stars, verdict, enough):
-            return True
+            if self.rounded(stars, verdict, enough):
+                return True
+            if verdict.way is None or verdict.way.mix.value > enough:
+                break
         self.master.in_vain.append(stars)
         return False
 
     def rounded(self, stars: Stars, verdict: Verdict, enough: float = 0.0) -> bool:
-        """Round a fractional plan; kept where it keeps every limit and is better than the one before."""
+        """Round a fractional plan; kept where it keeps every limit and is better than the one before.
+
+        Without `enough` the search goes on until it costs hardly more than the fractional one.
+        """
         if verdict.way is None:
             return False
         needs, nearest = self.master.needs(stars), offer(self.pool, verdict.prices)
-        return any(
-            self.keep(self.pool.source[rows], verdict.prices)
-            for rows in plans(self.pool, needs, verdict.way, nearest, self.ground.random, enough=enough)
-        )
+        kept, cheap = False, (1 + CHEAP) * verdict.way.mix.value
+        for rows in plans(self.pool, needs, verdict.way, nearest, self.ground.random, enough=enough):
+            kept = self.keep(self.pool.source[rows], verdict.prices) or kept
+            if kept and (enough or self.spend <= cheap):
+                break
+        return kept
 
     def keep(self, rows: Integers, prices: Floats) -> bool:
         """Keep a plan of rows of the file if it is allowed and better, or as good and cheaper."""
@@ -286,13 +299,17 @@ class Search:
         return True
 
     def upper(self) -> float:
-        """What no plan can pass, by the cuts so far."""
-        self.proven = min(self.proven, self.master.best()[1])
+        """What no plan can pass, by the cuts so far; `proof` is how many of the cuts and ladders proved it."""
+        so_far = len(self.master.cuts), len(self.master.ladders)
+        if so_far != self.looked:
+            self.looked, bound = so_far, self.master.best()[1]
+            if bound < self.proven:
+                self.proven, self.proof = bound, so_far
         return self.proven
 
     def search_whole(self) -> None:
         """Look for a better plan, and a better bound, in the whole problem at once."""
-        found = exact.search(self.problem, self.candidates, self.pool, self.master)
+        found = exact.search(self.problem, self.candidates, self.pool, self.master, deadline=self.deadline)
         self.bound = found.bound
         if found.rows is not None and found.worth >= self.lower:
             stars = tuple(tally(self.problem, self.candidates, found.rows).stars)
@@ -311,16 +328,19 @@ class Search:
         if rows is None or prices is None:
             raise self.no_plan("no plan was found that reaches")
         by_prices = self.upper()
+        exactly = self.bound < by_prices
+        # An exact search may have had all the cuts; a bound by prices is given with those that proved it.
+        cuts, ladders = (None, None) if exactly else self.proof
         return Plan(
             problem=self.problem,
             rows=rows,
             tally=tally(self.problem, self.candidates, rows),
             lower_bound=self.lower,
             upper_bound=max(min(by_prices, self.bound), self.lower),
-            proof="exact" if self.bound < by_prices else "prices",
+            proof="exact" if exactly else "prices",
             prices=prices,
-            cuts=self.master.cuts,
-            ladders=self.master.ladders,
+            cuts=self.master.cuts[:cuts],
+            ladders=self.master.ladders[:ladders],
             rungs=self.master.rungs,
             seconds=seconds,
         )

@@ -16,6 +16,8 @@ from interventions.problem import Floats, Integers, Problem
 
 # Sums of multiples of one part in so many are exact in doubles up to eight billions.
 FINEST = 2.0**20
+# Above what HiGHS rounds, as a share of the largest number of a row.
+EDGE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,14 @@ class Pool:
         found = np.ones(self.columns, dtype=bool)
         found[np.unique(self.matrix.indices[fractions])] = False
         return found
+
+    @cached_property
+    def edge(self) -> Floats:
+        """How far the sum of each column must keep from a bound that is not to be passed by HiGHS's tolerance.
+
+        Where numbers of a row are multiples of one another HiGHS counts in these, and a millionth of one is nothing.
+        """
+        return EDGE * abs(self.matrix).max(axis=0).toarray().ravel() if self.members else np.zeros(self.columns)
 
     @cached_property
     def by_column(self) -> sparse.csc_array:

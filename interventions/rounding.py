@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from interventions.pool import Offer, Pool
+from interventions.pool import FINEST, Offer, Pool
 from interventions.problem import Floats, Integers
 from interventions.reaching import Way
 
@@ -112,13 +112,14 @@ def left_to_do(pool: Pool, required: Floats, have: Floats) -> tuple[sparse.csr_a
     """What the open members must cover and may use beside what is decided: rows over the columns, and their bounds.
 
     Each row is in units in which HiGHS's tolerance is a billionth. What is required is raised by more than that, and a
-    limit on what is not counted in whole numbers lowered.
+    limit lowered, unless both the bound and all that adds up to it are counted exactly.
     """
     needed = np.concatenate([required, pool.caps])
     used = np.flatnonzero(needed > 0)
     covering = used < pool.covers
     signs = np.where(covering, -1.0, 1.0) * 1e3 / needed[used]
-    edge = np.where(pool.counted[used], 0.0, np.where(covering, 2e-9, -2e-9))
-    bounds = needed[used] * (1 + edge) - have[used]
+    counted = pool.counted[used] & ((needed[used] * FINEST) % 1 == 0)
+    edge = np.where(counted, 0.0, np.maximum(pool.edge[used], 2e-9 * needed[used]))
+    bounds = needed[used] + np.where(covering, edge, -edge) - have[used]
     links = sparse.csr_array((signs, (np.arange(len(used)), used)), shape=(len(used), pool.columns))
     return links, bounds * signs

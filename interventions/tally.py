@@ -1,7 +1,7 @@
 """What a plan adds up to, and whether it keeps every promise however its doubles are added.
 
-Sums of doubles depend on their order. A plan counts as within the budget, or over a cut, only where the sums in the
-order of the file, in pairs, and without rounding all say so.
+Sums of doubles depend on their order. A plan counts as within a limit only where the sums in the order of the file, in
+pairs, and without rounding all say so; as over a cut also where only the last digits are missing.
 """
 
 import math
@@ -11,6 +11,9 @@ import numpy as np
 
 from interventions.candidates import Candidates
 from interventions.problem import Floats, Integers, Problem
+
+# Ten times 0.1 from 23 up is less than 24 in doubles: so much of a numerator is no difference.
+LAST_DIGITS = 1e-12
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,17 @@ def with_base(firm: float, mean: float, uplifts: Floats) -> tuple[float, ...]:
     return (after, *(base + total for total in sums(uplifts)))
 
 
-def stars_of(problem: Problem, numerators: list[float]) -> list[int]:
+def stars_of(problem: Problem, numerators: list[float], *, digits: float = LAST_DIGITS) -> list[int]:
     """The stars these expected numerators earn: those held without action, or more where a threshold is met."""
     return [
-        max([measure.held, *(star for star, least in measure.thresholds(problem.confidence_z) if numerator >= least)])
-        for measure, numerator in zip(problem.measures, numerators, strict=True)
+        max([one.held, *(star for star, least in one.thresholds(problem.confidence_z) if had * (1 + digits) >= least)])
+        for one, had in zip(problem.measures, numerators, strict=True)
     ]
+
+
+def hangs(problem: Problem, found: Tally) -> bool:
+    """Whether a plan has a star only if the last digits help."""
+    return stars_of(problem, found.numerators, digits=-LAST_DIGITS) != found.stars
 
 
 def allowed(problem: Problem, found: Tally) -> bool:

@@ -45,6 +45,15 @@ def test_worth_and_bound_never_fall_and_every_point_keeps_its_limits() -> None:
     assert points[-1].worth > points[0].worth
 
 
+def test_a_point_costs_no_more_than_its_plan_alone() -> None:
+    case = small_problems.middling(2, members=400)
+    for point in frontier(*case, [200, 800, 1600, 1e6]):
+        alone = optimise(*of_budget(case, point.budget))
+        assert point.worth >= alone.lower_bound
+        # The search for the cheapest ends at one per cent.
+        assert point.worth > alone.lower_bound or point.spend <= 1.01 * alone.tally.spend
+
+
 def test_more_money_that_buys_nothing_is_said() -> None:
     case = problem_of(problem([measure("M0", [0, 13])])), candidates([(0, "call", 5)], [[0.5]])
     assert [(p.worth, p.spend, p.dominated) for p in frontier(*case, [0, 5, 50])] == [

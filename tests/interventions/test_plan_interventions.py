@@ -160,6 +160,15 @@ def test_the_checker_catches_a_certificate_that_was_tampered_with(
         checked(capsys, made["files"], plan=Path(made["answer"]["plan"]))
 
 
+def test_a_certificate_of_an_older_form_is_refused_by_name(made: dict[str, Any], capsys: Capture) -> None:
+    path = Path(made["answer"]["certificate"])
+    found = json.loads(path.read_text())
+    del found["ladders"]
+    path.write_text(json.dumps({**found, "version": 1}))
+    with pytest.raises(Refused, match=r"version: is written in form 1 of a certificate; this version reads form 2"):
+        checked(capsys, made["files"], plan=Path(made["answer"]["plan"]))
+
+
 LADDERS: list[tuple[Any, str]] = [
     (lambda ladder: ladder["weights"].update(M0=0.0), "proves nothing"),
     (lambda ladder: ladder["shifts"]["M0"].update({star: -1e9 for star in ladder["shifts"]["M0"]}), "proves nothing"),
