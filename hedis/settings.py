@@ -398,7 +398,10 @@ SNAPSHOT_PARTS: dict[str, str] = {
     "gaps_by_tier": "predictions.freezing.gaps_by_tier",
     "projected_stars": "interventions.freezing.projected_stars",
     "projected_measures": "interventions.freezing.projected_measures",
+    "value": "interventions.freezing.value",
 }
+# Parts of a snapshot that take more than the sight of snapshots: what opens them.
+SNAPSHOT_PERMISSIONS: dict[str, str] = {"value": "interventions.view_countyfigures"}
 
 # What `manage.py bench` can measure.
 BENCHES: dict[str, str] = {

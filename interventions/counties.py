@@ -68,6 +68,10 @@ class Figures:
         """Whether they are of an earlier year than the one that pays."""
         return self.of_year < self.payment_year
 
+    def worth(self, cost: Decimal) -> Worth:
+        """What turns ratings into present dollars, for a plan of this cost."""
+        return Worth(self.counties, self.rules, cost, self.rules.discount_rate)
+
 
 # --- writing
 
@@ -210,4 +214,4 @@ def worth(contract: Contract, measurement_year: int, cost: Decimal) -> Worth | N
     """What turns the contract's ratings into present dollars, for a plan of this cost; None where no county is stored.
     One query."""
     found = figures_of([contract], measurement_year).get(contract.pk)
-    return Worth(found.counties, found.rules, cost, found.rules.discount_rate) if found else None
+    return found.worth(cost) if found else None

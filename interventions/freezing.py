@@ -1,4 +1,4 @@
-"""What a snapshot keeps of the outlook: each contract's and each measure's expected year's end.
+"""What a snapshot keeps of the outlook: each contract's and each measure's expected year's end, and what it pays.
 
 Figures are rounded, so that the same projection computed again is the same snapshot.
 """
@@ -8,10 +8,15 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from interventions import outlook
+from interventions import outlook, valuing
+from interventions.money import cents
 from interventions.outlook import Outlook
+from interventions.valuing import Money
 
 PLACES = 3
+DOLLARS_TODAY, DOLLARS_EXPECTED, DOLLARS_STEP = (
+    "dollars a year at today's rating", "dollars a year, expected", "dollars a year, next half star more",
+)  # fmt: skip
 EXPECTED, TOGETHER, NO_OUTLOOK = "expected stars", "expected, erring together", "no outlook"
 
 
@@ -49,6 +54,21 @@ def projected_measures(year: int, as_of: date) -> list[dict[str, Any]]:
         for name, value in (
             ("rate", one.rate), ("low", one.low), ("high", one.high), ("expected stars", one.expected_stars),
         )
+    ]  # fmt: skip
+
+
+def value(year: int, as_of: date) -> list[dict[str, Any]]:
+    """Dollars a year that each contract's rating pays, today's and expected, and what half a star more would; none of a
+    contract without county figures."""
+    return [
+        row(found.contract, name, value=float(cents(dollars)))
+        for found in valuing.of_contracts(list(outlook.stamped(year)), year)
+        if isinstance(found, Money)
+        for name, dollars in (
+            (DOLLARS_TODAY, found.today), (DOLLARS_EXPECTED, found.expected),
+            (DOLLARS_STEP, found.next_step.moved.change if found.next_step else None),
+        )
+        if dollars is not None
     ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from hedis.gaps.models import FindingRun
 from hedis.lib import csvfile
 from interventions import back_testing, early_warnings, outlook, outlook_charts
 from interventions.early_warnings import EarlyWarning, Kind
+from interventions.models import PlanContract
 from interventions.outlook import MeasureOutlook, Missing, Outlook
 from interventions.projecting import CLAIM_LAG, CURVE, MEMBERS, PAST_YEARS
 
@@ -137,10 +138,27 @@ def outlook_list(request: HttpRequest) -> HttpResponse:
 
 
 def table_of(found: list[Outlook | Missing], *, sees_gaps: bool) -> dict[str, Any]:
-    """The table of contracts: those with an outlook, and those without."""
+    """The table of contracts: those with an outlook, with the plan that waits to become a campaign; those without."""
+    seen = [one for one in found if isinstance(one, Outlook)]
+    waiting = waiting_plans(seen[0].year) if seen else {}
     return {
-        "lines": [contract_line(one, sees_gaps=sees_gaps) for one in found if isinstance(one, Outlook)],
+        "lines": [{**contract_line(one, sees_gaps=sees_gaps), "waiting": waiting.get(one.contract)} for one in seen],
         "missing": [one for one in found if isinstance(one, Missing)],
+    }
+
+
+def waiting_plans(year: int) -> dict[str, dict[str, Any]]:
+    """By contract its newest plan of a year, where that is no campaign yet, and what it would bring. One query."""
+    newest = (
+        PlanContract.objects.filter(plan__year=year)
+        .order_by("contract_id", "-plan_id")
+        .distinct("contract_id")
+        .values_list("contract__number", "plan_id", "plan__campaign_id", "plan__outcomes")
+    )
+    return {
+        number: {"plan": plan, "outcome": outcomes.get(number)}
+        for number, plan, campaign, outcomes in newest
+        if campaign is None
     }
 
 

@@ -46,12 +46,22 @@ class MeasureLine:
 
 @dataclass(frozen=True)
 class ContractLine:
-    """A contract's rating without and with the plan: expected stars, and the likeliest with its chance."""
+    """A contract's rating without and with the plan: expected stars, and the likeliest with its chance.
+
+    `cost`: what the plan spends on it; `returned`: present dollars, where county figures were stored.
+    """
 
     number: str
     rating: str
     expected: tuple[float | None, float | None]
     likeliest: tuple[str, str]
+    cost: float | None
+    returned: dict[str, Any] | None
+
+    @property
+    def pays(self) -> str:
+        """The chance that the gain covers the cost."""
+        return percent(self.returned["pays"]) if self.returned else ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ def contents(plan: Any, user: Any) -> dict[str, Any]:
         "left_out": plan.left_out.items(),
         "check": check_line(plan),
         "run": PlanRun.objects.filter(plan=plan).first(),
+        "sees_money": user.has_perm("interventions.view_countyfigures"),
         "sees_members": user.has_perm("interventions.view_planitem"),
         "may_export": plan_storing.may_export(user),
         "may_campaign": plan.campaign_id is None and user.has_perm("interventions.add_campaign"),
@@ -108,7 +119,10 @@ def contract_lines(plan: Any) -> Iterator[ContractLine]:
     """The ratings of the contracts, where they were stored."""
     for number, found in sorted(plan.outcomes.items()):
         likeliest = [likeliest_of(side) for side in found["chances"]]
-        yield ContractLine(number, found["rating"], tuple(found["expected"]), (likeliest[0], likeliest[1]))
+        yield ContractLine(
+            number, found["rating"], tuple(found["expected"]), (likeliest[0], likeliest[1]), found.get("cost"),
+            found.get("return"),
+        )  # fmt: skip
 
 
 def likeliest_of(chances: dict[str, float]) -> str:

@@ -126,8 +126,20 @@ class PlanDetail(PlanRow):
         help_text="What is lost by the floors, together and by each; null without floors.",
     )  # fmt: skip
     nearly_chosen = serializers.IntegerField(source="answer.nearly_chosen", default=None, allow_null=True)
-    outcomes = Facts(help_text="By contract: expected stars and chances without and with the plan.")
+    outcomes = serializers.SerializerMethodField(
+        help_text="By contract: expected stars and chances without and with the plan, its cost; what it returns, for "
+        "who sees money."
+    )
     left_out = Facts(help_text="Measures that were not planned for, and why.")
+
+    @extend_schema_field(Facts)
+    def get_outcomes(self, plan: Plan) -> dict[str, Any]:
+        """What bids would follow from is for those who see money."""
+        hidden = () if self.context["request"].user.has_perm("interventions.view_countyfigures") else ("return",)
+        return {
+            number: {name: value for name, value in one.items() if name not in hidden}
+            for number, one in plan.outcomes.items()
+        }
 
 
 class PlanItemRow(serializers.Serializer[Any]):

@@ -23,7 +23,7 @@ from audit import ledger
 from audit.models import Event
 from hedis.accounts import roles
 from hedis.members.models import Contract
-from interventions import certificate, offers, plan_outcomes, plan_reasons, reasons
+from interventions import certificate, counties, offers, plan_outcomes, plan_reasons, reasons
 from interventions.actions import REFERENCE
 from interventions.answering import answer_of
 from interventions.candidates import Candidates
@@ -31,6 +31,7 @@ from interventions.models import Plan, PlanContract, PlanItem
 from interventions.optimiser import Plan as Found
 from interventions.problem import Integers
 from interventions.projection import ContractProjection
+from interventions.simulating import Worth
 from interventions.workflow import WorkflowError, name_of
 
 FOLDER = "plans"
@@ -83,7 +84,7 @@ def store(decision: Decision, *, by: Any) -> Plan:
         upper_bound=found.upper_bound, chosen=len(found.rows), candidates=candidates.rows,
         data_as_of=min(one.data_as_of for one in decision.outlooks), problem=decision.content, answer=answer,
         certificate=certificate.certificate_of(found),
-        outcomes=plan_outcomes.outcomes(decision.outlooks, found, candidates),
+        outcomes=plan_outcomes.outcomes(decision.outlooks, found, candidates, worths_of(decision)),
         digest=digest_of(decision.content, answer, chosen), left_out=left_out_of(decision.outlooks),
         planned_by=name_of(by), planned_at=timezone.now(),
     )  # fmt: skip
@@ -99,6 +100,12 @@ def store(decision: Decision, *, by: Any) -> Plan:
     # Last: files that cannot be written undo the rest, and not the other way round.
     write_files(plan, decision, chosen, near)
     return plan
+
+
+def worths_of(decision: Decision) -> dict[str, Worth]:
+    """What ratings are worth, of the contracts whose county figures are stored. One query."""
+    found = counties.figures_of(decision.contracts, decision.outlooks[0].year)
+    return {one.number: found[one.pk].worth(Decimal(0)) for one in decision.contracts if one.pk in found}
 
 
 def left_out_of(outlooks: Sequence[ContractProjection]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from interventions.altering import Altered
 from interventions.candidates import Candidates
 from interventions.deciding import Wish
 from interventions.optimiser import optimise
+from interventions.plan_outcomes import closures
 from interventions.problem import Integers, Problem, ProblemError, problem_of
 from interventions.rating_odds import Rater, RatingOdds
 from interventions.scenario import Scenario
@@ -218,8 +219,7 @@ def spent(
 
 def added_by(problem: Problem, candidates: Candidates, rows: Integers, ids: Mapping[str, str]) -> dict[str, float]:
     """Incremental closures by measure id."""
-    sums = np.asarray(candidates.uplifts[rows].sum(axis=0)).ravel()
-    return {ids[one.code]: float(more) for one, more in zip(problem.measures, sums, strict=True)}
+    return {ids[code]: more for (_, code), more in closures(problem, candidates, rows).items()}
 
 
 def newest(altered: Altered) -> list[str]:
@@ -245,11 +245,11 @@ def frontier_points(
 def way_facts(ground: Ground, way: Way, nothing: Outcome) -> dict[str, Any]:
     """One way as the answer has it."""
     found = ground.outcome(way.added, way.cost)
-    closures = sum(way.added.values())
+    total = sum(way.added.values())
     told: Weighed = weighed(ground.altered, ground.rater, way.added, way.cost, found, ground.worth)
     return {
-        "name": way.name, "words": way.words, "cost": way.cost, "chosen": way.chosen, "closures": closures,
-        "cost_per_closure": way.cost / closures if closures and way.cost else None, **way.told,
+        "name": way.name, "words": way.words, "cost": way.cost, "chosen": way.chosen, "closures": total,
+        "cost_per_closure": way.cost / total if total and way.cost else None, **way.told,
         **odds_facts(found.after), "gained": gained(nothing.before, found.after),
         "measures": measures_facts(ground, found.measures), **told.facts(),
     }  # fmt: skip

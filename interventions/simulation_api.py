@@ -5,7 +5,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.urls import path, reverse
-from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view
 from rest_framework import serializers
@@ -14,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hedis.accounts.idempotency import idempotent
-from hedis.lib import jobs
+from hedis.lib import run_rows
 from hedis.lib.problem import Conflict
 from hedis.lib.records import One, Records
 from hedis.lib.runs import RunState
@@ -26,37 +25,20 @@ from interventions.problem import ProblemError
 from predictions.score_rows import KnownFields, YearField
 
 
-class SimulationRow(serializers.Serializer[Any]):
+class SimulationRow(run_rows.RunRow):
     """A simulation: what it is about and how far it is."""
 
-    id = serializers.IntegerField()
     name = serializers.CharField()
     contract = serializers.CharField(source="contract.number")
-    year = serializers.IntegerField(help_text="Measurement year.")
-    state = serializers.ChoiceField(RunState.choices, help_text="`queued`: no worker has taken it yet.")
-    done = serializers.IntegerField(help_text="Units done: the outlook, each way of spending, the frontier.")
-    total = serializers.IntegerField(help_text="0 until it begins.")
     data_as_of = serializers.DateField(allow_null=True)
-    requested_by = serializers.CharField()
-    requested_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
     seconds = serializers.FloatField()
-    error = serializers.CharField(help_text="Why it failed.")
 
 
-class SimulationDetail(SimulationRow):
+class SimulationDetail(run_rows.Watched, SimulationRow):
     """A simulation with what was asked and what came out (docs/simulations.md)."""
 
     scenario = serializers.JSONField()
     result = serializers.JSONField(allow_null=True, help_text="None until it is done.")
-    waiting_for_worker = serializers.SerializerMethodField(help_text="No worker lives: start `manage.py work`.")
-    stalled = serializers.SerializerMethodField(help_text="Running, without a sign of life for ten minutes.")
-
-    def get_waiting_for_worker(self, asked: Simulation) -> bool:
-        return asked.state == RunState.QUEUED and not jobs.worker_alive()
-
-    def get_stalled(self, asked: Simulation) -> bool:
-        return asked.is_stalled(timezone.now())
 
 
 @extend_schema_serializer(

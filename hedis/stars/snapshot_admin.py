@@ -4,7 +4,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -86,7 +85,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
             "snapshot": snapshot,
             "totals": totals,
             "measures": list(snapshot_rows.measure_rows(totals["ratings"])),
-            "grids": grids(snapshot, linked=request.user.has_perm(SEES_GAPS)),
+            "grids": grids(snapshot, snapshots.parts_for(request.user), linked=request.user.has_perm(SEES_GAPS)),
             "year_before": before,
             "previous": snapshots.one_before(snapshot),
         }
@@ -124,7 +123,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         }
         if form.is_valid() and form.cleaned_data:
             earlier, later = form.cleaned_data["earlier"], form.cleaned_data["later"]
-            changes = snapshot_rows.changes_of(snapshots.compare(earlier, later), list(settings.SNAPSHOT_PARTS))
+            changes = snapshot_rows.changes_of(snapshots.compare(earlier, later), snapshots.parts_for(request.user))
             if request.GET.get("format") == "csv":
                 return export(request, earlier, later, changes)
             everything = request.GET.get("all") == "1"
@@ -139,12 +138,12 @@ def heading(part: str) -> str:
     return HEADINGS.get(part) or part.replace("_", " ").capitalize()
 
 
-def grids(snapshot: Snapshot, *, linked: bool) -> list[dict[str, Any]]:
+def grids(snapshot: Snapshot, parts: list[str], *, linked: bool) -> list[dict[str, Any]]:
     """The frozen gaps and the parts of the rooms above as tables; gaps lead to the list as it is now."""
     gaps = snapshot_rows.gap_grid(snapshot.totals["gaps"])
     rows = [(key, gap_list(snapshot, *key) if linked else "", cells) for key, cells in gaps.rows]
     found = [{"heading": heading("gaps"), "grid": gaps, "rows": rows}]
-    for part in settings.SNAPSHOT_PARTS:
+    for part in parts:
         grid = snapshot_rows.part_grid(snapshot.totals.get(part, []))
         found.append({"heading": heading(part), "grid": grid, "rows": [(key, "", cells) for key, cells in grid.rows]})
     return [one for one in found if one["rows"]]

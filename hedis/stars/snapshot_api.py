@@ -4,11 +4,11 @@ from datetime import date
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import path, reverse
 from django.utils import timezone
 from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -41,10 +41,16 @@ class SnapshotRow(serializers.ModelSerializer[Snapshot]):
 class SnapshotDetail(SnapshotRow):
     """A snapshot with its frozen totals."""
 
-    totals = Totals(help_text="Members, gaps by status, ratings, gaps by tier, the projected year's end.")
+    totals = serializers.SerializerMethodField(
+        help_text="Members, gaps by status, ratings, gaps by tier, the projected year's end; for who sees money, value."
+    )
 
     class Meta(SnapshotRow.Meta):
         fields = (*SnapshotRow.Meta.fields, "totals")  # type: ignore[assignment]
+
+    @extend_schema_field(Totals)
+    def get_totals(self, snapshot: Snapshot) -> dict[str, Any]:
+        return snapshots.totals_for(snapshot, self.context["request"].user)
 
 
 @extend_schema_field({"type": ["number", "integer", "string", "null"]})
@@ -91,13 +97,17 @@ class SnapshotFilters(filters.FilterSet):
 class ChangeFilters(filters.FilterSet):
     """Which two, and which figures."""
 
-    earlier = filters.ModelChoiceFilter(
-        queryset=Snapshot.objects.all(), label="id of a snapshot; the one before `later` when not given"
+    earlier = extend_schema_field(OpenApiTypes.INT)(
+        filters.ModelChoiceFilter(
+            queryset=Snapshot.objects.all(), label="id of a snapshot; the one before `later` when not given"
+        )
     )
-    later = filters.ModelChoiceFilter(
-        queryset=Snapshot.objects.all(), label="id of a snapshot; the newest when not given"
+    later = extend_schema_field(OpenApiTypes.INT)(
+        filters.ModelChoiceFilter(queryset=Snapshot.objects.all(), label="id of a snapshot; the newest when not given")
     )
-    contract = filters.ModelChoiceFilter(queryset=Contract.objects.all(), to_field_name="number", label="H-number")
+    contract = extend_schema_field(OpenApiTypes.STR)(
+        filters.ModelChoiceFilter(queryset=Contract.objects.all(), to_field_name="number", label="H-number")
+    )
     part = filters.CharFilter(label="part of the totals")
     moved = filters.BooleanFilter(label="only figures that differ, or only those that do not")
 
@@ -152,7 +162,8 @@ class Snapshots(One, Records):
             raise Conflict(str(newer), code="data_is_newer") from newer
         status = HTTPStatus.OK if taken.taken_at < began else HTTPStatus.CREATED
         address = reverse("snapshots-detail", args=[taken.pk])
-        return Response(SnapshotDetail(taken).data, status=status, headers={"Location": address})
+        told = SnapshotDetail(taken, context=self.get_serializer_context()).data
+        return Response(told, status=status, headers={"Location": address})
 
 
 @extend_schema_view(list=extend_schema(summary="What changed between two snapshots"))
@@ -172,11 +183,11 @@ class Changes(Records):
             errors["ordering"] = "This list has one order."
         if errors or not told.is_valid():
             raise ValidationError(errors or told.errors)
-        page = self.paginate_queryset(chosen(told.form.cleaned_data))
+        page = self.paginate_queryset(chosen(told.form.cleaned_data, snapshots.parts_for(request.user)))
         return self.get_paginated_response([dict(row) for row in ChangeRow(page or [], many=True).data])
 
 
-def chosen(asked: dict[str, Any]) -> list[snapshot_rows.Change]:
+def chosen(asked: dict[str, Any], parts: list[str]) -> list[snapshot_rows.Change]:
     """The figures that were asked for; none where there are not two snapshots yet."""
     later = asked["later"] or Snapshot.objects.first()
     earlier = asked["earlier"] or (later and snapshots.one_before(later))
@@ -185,7 +196,7 @@ def chosen(asked: dict[str, Any]) -> list[snapshot_rows.Change]:
     compared = snapshots.compare(earlier, later)
     return [
         one
-        for one in snapshot_rows.changes_of(compared, [*settings.SNAPSHOT_PARTS])
+        for one in snapshot_rows.changes_of(compared, parts)
         if (not asked["contract"] or one.contract == asked["contract"].number)
         and (not asked["part"] or one.part == asked["part"])
         and (asked["moved"] is None or one.moved == asked["moved"])

@@ -12,7 +12,8 @@ from hedis.stars.explaining import PART_NAMES
 RATING_NAMES = {part.value: name for part, name in PART_NAMES.items()}
 STATUS_NAMES = dict(Status.choices)
 # More of these is better, of those worse; of everything else a change is only a change.
-BETTER = {Status.CLOSED.value, "rate", "low", "high", "expected stars", "expected, erring together"}
+BETTER = {Status.CLOSED.value, "rate", "low", "high", "expected stars", "expected, erring together",
+          "dollars a year, expected"}  # fmt: skip
 WORSE = {Status.OPEN.value, Status.PROSPECTIVE.value}
 HEADER = ["part", "contract", "subject", "figure", "earlier", "later", "change"]
 

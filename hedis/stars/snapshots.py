@@ -59,6 +59,18 @@ def more(year: int, as_of: date) -> dict[str, list[dict[str, Any]]]:
     return {name: import_string(path)(year, as_of) for name, path in settings.SNAPSHOT_PARTS.items()}
 
 
+def parts_for(user: Any) -> list[str]:
+    """The parts of the rooms above that a person may see."""
+    opened_by = settings.SNAPSHOT_PERMISSIONS
+    return [part for part in settings.SNAPSHOT_PARTS if part not in opened_by or user.has_perm(opened_by[part])]
+
+
+def totals_for(snapshot: Snapshot, user: Any) -> dict[str, Any]:
+    """A snapshot's totals without the parts a person may not see."""
+    hidden = set(settings.SNAPSHOT_PARTS) - set(parts_for(user))
+    return {name: rows for name, rows in snapshot.totals.items() if name not in hidden}
+
+
 def members(as_of: date) -> dict[str, Any]:
     """Active members, and members enrolled on the day by contract."""
     on_the_day = Enrolment.objects.filter(Q(end_date=None) | Q(end_date__gte=as_of), start_date__lte=as_of)

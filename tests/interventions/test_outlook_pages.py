@@ -181,11 +181,11 @@ def test_the_number_of_queries_does_not_grow_with_members(
 ) -> None:
     client.force_login(quinn)
     client.get(PAGE)
-    queries(client, PAGE, 28, django_assert_max_num_queries)
+    queries(client, PAGE, 29, django_assert_max_num_queries)
     make_gaps({"COL": (30, 40), "GSD": (10, 40)}, contract=plan)
     MeasureCount.objects.filter(run__year=2026).update(run=FindingRun.objects.order_by("-id").first())
-    queries(client, PAGE, 28, django_assert_max_num_queries)
-    queries(client, "/admin/outlook/panel/", 28, django_assert_max_num_queries)
+    queries(client, PAGE, 29, django_assert_max_num_queries)
+    queries(client, "/admin/outlook/panel/", 29, django_assert_max_num_queries)
 
 
 def measure(**overrides: Any) -> MeasureOutlook:

@@ -54,7 +54,7 @@ class TestANewPlan:
         [
             ({"contracts": []}, "required"),
             ({"budget": "-5"}, "greater than or equal to 0"),
-            ({"objective": "dollars"}, "in dollars is not known"),
+            ({"objective": "dollars"}, "dollars need the county figures of H1234"),
             ({"floors-0-group": "lis"}, "needs members, a measure and a number"),
         ],
     )

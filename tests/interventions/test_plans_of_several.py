@@ -14,7 +14,7 @@ from django.core.management import call_command
 from audit.models import Event, Subject
 from hedis.accounts.models import User
 from hedis.gaps.models import Gap, Status
-from hedis.lib.commands import Refused, WrongUse
+from hedis.lib.commands import WrongUse
 from hedis.members.models import Contract, Member
 from interventions import deciding, offers, plan_floors, plan_storing
 from interventions.deciding import Wish
@@ -23,6 +23,7 @@ from interventions.money import County
 from interventions.plan_floors import FloorWanted
 from interventions.problem import ProblemError
 from tests.factories import make_contract, make_gap, make_measure
+from tests.interventions.counties_of_a_contract import keep
 from tests.interventions.plannable import give_subsidy, make_plannable
 
 pytestmark = pytest.mark.django_db
@@ -123,12 +124,16 @@ class TestSeveralContracts:
         answer = json.loads(out.getvalue())
         assert set(answer["prices"]["measures"]) == {"H1234/COL", "H2222/COL"}
         assert answer["floors"]["lis/H1234/COL"]["closures"] >= 0.5 and Path(answer["near"]).is_file()
-        file = tmp_path / "counties.csv"
-        head = "contract,name,base,fee_for_service,bid,member_months,risk_score,double_county,cap"
-        for contract, words in (("H1234", "names no county of H2222"), ("H9999", "row 2, contract: 'H9999'")):
-            file.write_text(f"{head}\n{contract},Example,1000,1000,900,12000,1.0,N,\n")
-            with pytest.raises(Refused, match=words):
-                call_command("plan_interventions", **wish, objective="dollars", counties=file, stdout=io.StringIO())
+        with pytest.raises(WrongUse, match="goes with --objective dollars and one contract"):
+            file = tmp_path / "counties.csv"
+            call_command("plan_interventions", **wish, objective="dollars", counties=file, stdout=io.StringIO())
+        keep(contracts[0])
+        with pytest.raises(WrongUse, match="no counties of H2222 are stored"):
+            call_command("plan_interventions", **wish, objective="dollars", stdout=io.StringIO())
+        keep(contracts[1])
+        call_command("plan_interventions", **wish, objective="dollars", stdout=(paid := io.StringIO()))
+        plan = Plan.objects.get(pk=json.loads(paid.getvalue())["id"])
+        assert {step["contract"] for step in plan.problem["ratings"]} == {"H1234", "H2222"}
         with pytest.raises(WrongUse, match="H9999 is no contract"):
             call_command("plan_interventions", **{**wish, "contract": ["H1234", "H9999"]}, stdout=io.StringIO())
 

@@ -58,6 +58,14 @@ def contract() -> Contract:
     return made
 
 
+def enter_scores(contract: Contract) -> None:
+    """A score of every measure that gaps do not give, so that the contract is rated."""
+    standing = standing_of(contract, 2028)
+    kept = {name: score for name, score in OTHERS.items() if name in standing.year.measures}
+    checked = [scores.check(standing, contract, name, str(score), "vendor") for name, score in kept.items()]
+    scores.keep(checked, 2028, by="ben")
+
+
 def past(contract: Contract) -> None:
     """Two past years that ended where this one stands, so that there is something to project from."""
     for year in (2024, 2025):
