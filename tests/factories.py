@@ -47,6 +47,11 @@ def an_enrolment(member: Member, contract: Contract) -> Enrolment:
     return Enrolment(member=member, contract=contract, plan_benefit_package="001", start_date=date(2024, 1, 1))
 
 
+def an_attribution(member: Member, provider: Provider) -> Attribution:
+    """The provider a member goes to, not yet stored."""
+    return Attribution(member=member, provider=provider, start_date=date(2025, 1, 1))
+
+
 def make_member(
     plan_id: str = "", *, contract: Contract | None = None, provider: Provider | None = None, **overrides: Any
 ) -> Member:
@@ -56,7 +61,7 @@ def make_member(
     if contract is not None:
         an_enrolment(member, contract).save(force_insert=True)
     if provider is not None:
-        Attribution.objects.create(member=member, provider=provider, start_date=date(2025, 1, 1))
+        an_attribution(member, provider).save(force_insert=True)
     return member
 
 
@@ -73,10 +78,14 @@ def make_measure(code: str = "COL", **overrides: Any) -> Measure:
     return Measure.objects.get_or_create(code=code, defaults=facts)[0]
 
 
-def make_members(number: int, contract: Contract) -> list[Member]:
-    """So many members of a contract, in two statements."""
-    members = Member.objects.bulk_create(a_member() for _ in range(number))
+def make_members(
+    how_many: int, contract: Contract, *, provider: Provider | None = None, **overrides: Any
+) -> list[Member]:
+    """So many members of a contract, in a statement a table."""
+    members = Member.objects.bulk_create(a_member(**overrides) for _ in range(how_many))
     Enrolment.objects.bulk_create(an_enrolment(member, contract) for member in members)
+    if provider is not None:
+        Attribution.objects.bulk_create(an_attribution(member, provider) for member in members)
     return members
 
 
