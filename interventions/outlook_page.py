@@ -168,9 +168,16 @@ def contract_line(found: Outlook, *, sees_gaps: bool) -> dict[str, Any]:
     return {
         "outlook": found,
         "odds": outlook_charts.odds_words(found.independent),
+        "pays": pays_words(found),
         "nearest": near,
         "nearest_link": links_of(found, near.code)["closable"] if near and sees_gaps else "",
     }
+
+
+def pays_words(found: Outlook) -> str:
+    """The chance that the outreach under way covers its cost; empty where nothing is known of dollars."""
+    returned = found.bought.returned if found.bought else None
+    return outlook_charts.percent(returned.pays) if returned else ""
 
 
 def outlook_contract(request: HttpRequest, number: str, year: int) -> HttpResponse:
@@ -201,8 +208,7 @@ def outlook_contract(request: HttpRequest, number: str, year: int) -> HttpRespon
             for star in outlook_charts.worth_showing(found.independent, found.shared)
         ],
         "bought_odds": outlook_charts.odds_words(found.bought.chances) if found.bought else "",
-        "bought_pays": outlook_charts.percent(found.bought.returned.pays) if found.bought and found.bought.returned
-        else "",
+        "bought_pays": pays_words(found),
         "odds": outlook_charts.odds_words(found.independent),
         "odds_shared": outlook_charts.odds_words(found.shared),
     }  # fmt: skip

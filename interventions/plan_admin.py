@@ -11,19 +11,16 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.safestring import SafeString
 
 from hedis.gaps import queueing
-from hedis.lib import jobs
+from hedis.lib import jobs, run_pages
 from hedis.lib.modeladmin import ReadOnlyAdmin
-from hedis.lib.templatetags import portfolio
 from interventions import deciding, plan_forms, plan_page, plan_runs, plan_storing
 from interventions.filters import is_id
 from interventions.models import Plan, PlanItem, PlanRun
 from interventions.planning import UnusableProposals
 from interventions.problem import ProblemError
 from interventions.workflow import Unusable, WorkflowError
-from predictions import score_words
 
 MAY_PLAN = "interventions.add_planrun"
 PAGE_SIZE = 50
@@ -197,7 +194,7 @@ class PlanAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PlanRun)
-class PlanRunAdmin(ReadOnlyAdmin):
+class PlanRunAdmin(run_pages.RunAdmin):
     """Runs are asked for by the form, done by a worker, and never edited."""
 
     list_title = "Planning runs"
@@ -220,15 +217,6 @@ class PlanRunAdmin(ReadOnlyAdmin):
     def budget_cell(self, run: PlanRun) -> str:
         return f"${float(run.asked.get('budget', 0)):,.2f}"
 
-    @admin.display(description="state")
-    def state_cell(self, run: PlanRun) -> SafeString:
-        chip = score_words.standing_of(run, stalled=run.is_stalled(timezone.now()), worker=True).chip
-        return portfolio.chip(chip.text, chip.tone, chip.title)
-
-    @admin.display(description="progress")
-    def progress_cell(self, run: PlanRun) -> SafeString:
-        return score_words.progress(run)
-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -238,7 +226,6 @@ class PlanRunAdmin(ReadOnlyAdmin):
         run = self.get_object(request, object_id)
         if not isinstance(run, PlanRun):
             raise Http404("No planning run here.")
-        standing = score_words.standing_of(run, stalled=run.is_stalled(timezone.now()), worker=jobs.worker_alive())
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -246,9 +233,7 @@ class PlanRunAdmin(ReadOnlyAdmin):
             "title": str(run),
             "list_title": self.named(),
             "run": run,
-            "standing": standing,
-            "watching": standing.moves,
-            "progress": score_words.progress(run),
+            **run_pages.about(run),
             "may_plan": request.user.has_perm(MAY_PLAN),
         }
         return TemplateResponse(request, self.change_form_template, context)

@@ -8,18 +8,14 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
-from django.utils.safestring import SafeString
 
 from audit import ledger
 from audit.models import Event
-from hedis.lib import csvfile, jobs
-from hedis.lib.modeladmin import ReadOnlyAdmin
+from hedis.lib import csvfile, run_pages
 from hedis.lib.templatetags import portfolio
 from interventions import simulation_page, simulation_runs
 from interventions.models import Simulation
 from interventions.simulation_form import SimulationForm
-from predictions import score_words
 
 MAY_ASK = "interventions.add_simulation"
 # More columns side by side cannot be read.
@@ -28,7 +24,7 @@ OFFERED = 50
 
 
 @admin.register(Simulation)
-class SimulationAdmin(ReadOnlyAdmin):
+class SimulationAdmin(run_pages.RunAdmin):
     """Simulations are asked for here, done by a worker, and never changed."""
 
     list_display = ("name", "contract", "year", "state_cell", "progress_cell", "expected_cell", "data_as_of",
@@ -50,25 +46,9 @@ class SimulationAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The list, and where each stands."""
         extra = {"may_ask": request.user.has_perm(MAY_ASK)}
-        response = super().changelist_view(request, {**extra, **(extra_context or {})})
-        shown = getattr(response, "context_data", None) or {}
-        if "cl" in shown:
-            rows = shown["cl"].result_list = list(shown["cl"].result_list)
-            worker = jobs.worker_alive()
-            for row in rows:
-                row.standing = standing_of(row, worker)
-            shown["watching"] = any(row.standing.moves for row in rows)
-        return response
+        return super().changelist_view(request, {**extra, **(extra_context or {})})
 
     # --- columns
-
-    @admin.display(description="state")
-    def state_cell(self, row: Any) -> SafeString:
-        return portfolio.chip(row.standing.chip.text, row.standing.chip.tone, row.standing.chip.title)
-
-    @admin.display(description="progress")
-    def progress_cell(self, row: Simulation) -> SafeString:
-        return score_words.progress(row)
 
     @admin.display(description="stars without, with the best way")
     def expected_cell(self, row: Simulation) -> str:
@@ -91,12 +71,10 @@ class SimulationAdmin(ReadOnlyAdmin):
             raise Http404("No simulation here.")
         if request.GET.get("format") == "csv" and row.result:
             return export(request, [row])
-        standing = standing_of(row, jobs.worker_alive())
         context = {
             **self.admin_site.each_context(request), "opts": self.opts, "original": row, "title": row.name,
-            "list_title": self.named(), "simulation": row, "standing": standing, "watching": standing.moves,
-            "progress": score_words.progress(row), "took": score_words.duration(row.seconds),
-            **simulation_page.contents(row),
+            "list_title": self.named(), "simulation": row, "took": run_pages.duration(row.seconds),
+            **run_pages.about(row), **simulation_page.contents(row),
         }  # fmt: skip
         return TemplateResponse(request, self.change_form_template, context)
 
@@ -138,11 +116,6 @@ class SimulationAdmin(ReadOnlyAdmin):
             "offered": finished.defer("result")[:OFFERED], "columns": simulation_page.side_by_side(shown),
         }  # fmt: skip
         return TemplateResponse(request, "admin/simulations/compare.html", context)
-
-
-def standing_of(row: Simulation, worker: bool) -> score_words.Standing:
-    """Where a simulation stands now."""
-    return score_words.standing_of(row, stalled=row.is_stalled(timezone.now()), worker=worker)
 
 
 def export(request: HttpRequest, shown: list[Simulation]) -> HttpResponse:

@@ -8,14 +8,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from hedis.gaps.models import FindingRun
-from hedis.lib import jobs
-from hedis.lib.modeladmin import ReadOnlyAdmin
-from hedis.lib.templatetags import portfolio
+from hedis.lib import run_pages
 from hedis.members.models import Contract
 from predictions import score_words, scoring
 from predictions.models import ModelVersion, ScoringRun
@@ -38,7 +35,7 @@ class RunForm(forms.Form):
 
 
 @admin.register(ScoringRun)
-class ScoringRunAdmin(ReadOnlyAdmin):
+class ScoringRunAdmin(run_pages.RunAdmin):
     """Runs are asked for here, done by a worker, and never edited."""
 
     list_display = ("run_cell", "state_cell", "progress_cell", "scored_cell", "skipped_cell", "as_of", "requested_by",
@@ -57,29 +54,13 @@ class ScoringRunAdmin(ReadOnlyAdmin):
         """The list, the form for the next run, and whether anybody is there to do it."""
         form = RunForm() if request.user.has_perm(MAY_RUN) else None
         extra = {"form": form, "nothing_deployed": not ModelVersion.objects.deployed().exists()}
-        response = super().changelist_view(request, {**extra, **(extra_context or {})})
-        shown = getattr(response, "context_data", None) or {}
-        if "cl" in shown:
-            rows = shown["cl"].result_list = list(shown["cl"].result_list)
-            standings = [standing_of(run, worker) for worker in [jobs.worker_alive()] for run in rows]
-            for run, standing in zip(rows, standings, strict=True):
-                run.standing = standing
-            shown["watching"] = any(standing.moves for standing in standings)
-        return response
+        return super().changelist_view(request, {**extra, **(extra_context or {})})
 
     # --- columns
 
     @admin.display(description="run", ordering="id")
     def run_cell(self, run: ScoringRun) -> str:
         return f"{run.year}, {run.contract.number if run.contract else 'all contracts'}"
-
-    @admin.display(description="state")
-    def state_cell(self, run: Any) -> SafeString:
-        return portfolio.chip(run.standing.chip.text, run.standing.chip.tone, run.standing.chip.title)
-
-    @admin.display(description="progress")
-    def progress_cell(self, run: ScoringRun) -> SafeString:
-        return score_words.progress(run)
 
     @admin.display(description="scored")
     def scored_cell(self, run: ScoringRun) -> SafeString:
@@ -91,7 +72,7 @@ class ScoringRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="took")
     def took_cell(self, run: ScoringRun) -> str:
-        return score_words.duration(run.seconds)
+        return run_pages.duration(run.seconds)
 
     # --- one run
 
@@ -104,7 +85,6 @@ class ScoringRunAdmin(ReadOnlyAdmin):
         run = self.get_object(request, object_id)
         if not isinstance(run, ScoringRun):
             raise Http404("No scoring run here.")
-        standing = standing_of(run, jobs.worker_alive())
         models = ModelVersion.objects.in_bulk(run.model_ids.values())
         context = {
             **self.admin_site.each_context(request),
@@ -113,10 +93,8 @@ class ScoringRunAdmin(ReadOnlyAdmin):
             "title": f"Scoring run {run.pk}",
             "list_title": self.named(),
             "run": run,
-            "standing": standing,
-            "watching": standing.moves,
-            "progress": score_words.progress(run),
-            "took": score_words.duration(run.seconds),
+            **run_pages.about(run),
+            "took": run_pages.duration(run.seconds),
             "skipped": score_words.skipped(run),
             "models": [(code, models.get(pk)) for code, pk in sorted(run.model_ids.items())],
             "sees_predictions": request.user.has_perm("predictions.view_prediction"),
@@ -140,8 +118,3 @@ class ScoringRunAdmin(ReadOnlyAdmin):
             messages.error(request, f"Nothing was started: {refusal}")
             return to_list
         return HttpResponseRedirect(reverse("admin:predictions_scoringrun_change", args=[run.pk]))
-
-
-def standing_of(run: ScoringRun, worker: bool) -> score_words.Standing:
-    """Where a run stands now."""
-    return score_words.standing_of(run, stalled=run.is_stalled(timezone.now()), worker=worker)

@@ -7,14 +7,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from hedis.gaps.labels import Chip
-from hedis.lib.runs import Run, RunState
 from hedis.lib.templatetags import portfolio
 from predictions import scoring
 from predictions.models import Prediction, PredictionReview, ScoringRun, State, Tier
 
 # Red is for deadlines: nobody loses a day by a high probability.
 TIER_TONE = {Tier.HIGH: "warn", Tier.MEDIUM: "plain", Tier.LOW: "good"}
-RUN_TONE = {RunState.QUEUED: "plain", RunState.RUNNING: "info", RunState.DONE: "good", RunState.FAILED: "bad"}
 # Why an open gap has no score, by the codes of a run.
 SKIPPED = {
     "not_deployed": "No model is deployed for the measure",
@@ -117,43 +115,6 @@ def reviewed(review: PredictionReview, prediction: Prediction) -> str:
     if review.scored_at == prediction.scored_at:
         return said
     return f"{said}, of the earlier score {percent(review.probability)}"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a run stands, and whether looking again soon will show more."""
-
-    chip: Chip
-    moves: bool
-
-
-def standing_of(run: Run, *, stalled: bool, worker: bool) -> Standing:
-    """A run that waits with nobody to work on it, or is silent for long, is no quiet wait: it says what to do."""
-    if run.state == RunState.QUEUED and not worker:
-        return Standing(Chip("Waiting for a worker", "warn", "No worker is running. Start one: manage.py work"), True)
-    if stalled:
-        return Standing(
-            Chip("No sign of life", "warn", "Its worker seems lost. Another goes on where it stopped."), False
-        )
-    chip = Chip(run.get_state_display(), RUN_TONE[RunState(run.state)], run.error)
-    return Standing(chip, not run.is_over)
-
-
-def progress(run: Run) -> SafeString:
-    """How far a run is, as a bar and in words."""
-    share = round(100 * run.share_done)
-    words = f"{run.done} of {run.total}" if run.total else "not begun"
-    return format_html(
-        '<span class="progress"><progress max="100" value="{}" aria-label="{}">{} %</progress> <span>{}</span></span>',
-        share, f"Done: {words}", share, words,
-    )  # fmt: skip
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if not seconds:
-        return portfolio.DASH
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
 
 
 def skipped(run: ScoringRun) -> list[tuple[str, int]]:
