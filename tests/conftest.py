@@ -1,5 +1,6 @@
 """What all tests share: the cast, the published data, a data directory of their own."""
 
+import gc
 import os
 from collections.abc import Iterator
 from datetime import date
@@ -29,6 +30,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.usefixtures("published_data_is_missing"))
             else:
                 item.add_marker(pytest.mark.skip(reason="needs the published data in ../shared"))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays to the end: the garbage collector need not walk through it time and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_unconfigure() -> None:
+    """Libraries that look for what was left behind look at everything."""
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -28,10 +28,8 @@ def make_provider(**overrides: Any) -> Provider:
     )
 
 
-def make_member(
-    plan_id: str = "", *, contract: Contract | None = None, provider: Provider | None = None, **overrides: Any
-) -> Member:
-    """A member; the plan's id is drawn when none is given. A contract or provider adds the open span."""
+def a_member(plan_id: str = "", **overrides: Any) -> Member:
+    """A member not yet stored; the plan's id is drawn when none is given."""
     facts = {
         "pseudonym": pseudonym(plan_id or f"FACTORY-{next(number)}"),
         "key_version": settings.PSEUDONYM_KEY_VERSION,
@@ -41,13 +39,29 @@ def make_member(
         "first_seen_date": date(2024, 1, 1),
         **overrides,
     }
-    member = Member.objects.create(**facts)
+    return Member(**facts)
+
+
+def an_enrolment(member: Member, contract: Contract) -> Enrolment:
+    """The open span of a member in a contract, not yet stored."""
+    return Enrolment(member=member, contract=contract, plan_benefit_package="001", start_date=date(2024, 1, 1))
+
+
+def an_attribution(member: Member, provider: Provider) -> Attribution:
+    """The provider a member goes to, not yet stored."""
+    return Attribution(member=member, provider=provider, start_date=date(2025, 1, 1))
+
+
+def make_member(
+    plan_id: str = "", *, contract: Contract | None = None, provider: Provider | None = None, **overrides: Any
+) -> Member:
+    """A member; a contract or provider adds the open span."""
+    member = a_member(plan_id, **overrides)
+    member.save(force_insert=True)
     if contract is not None:
-        Enrolment.objects.create(
-            member=member, contract=contract, plan_benefit_package="001", start_date=date(2024, 1, 1)
-        )
+        an_enrolment(member, contract).save(force_insert=True)
     if provider is not None:
-        Attribution.objects.create(member=member, provider=provider, start_date=date(2025, 1, 1))
+        an_attribution(member, provider).save(force_insert=True)
     return member
 
 
@@ -64,8 +78,26 @@ def make_measure(code: str = "COL", **overrides: Any) -> Measure:
     return Measure.objects.get_or_create(code=code, defaults=facts)[0]
 
 
+def make_members(
+    how_many: int, contract: Contract, *, provider: Provider | None = None, **overrides: Any
+) -> list[Member]:
+    """So many members of a contract, in a statement a table."""
+    members = Member.objects.bulk_create(a_member(**overrides) for _ in range(how_many))
+    Enrolment.objects.bulk_create(an_enrolment(member, contract) for member in members)
+    if provider is not None:
+        Attribution.objects.bulk_create(an_attribution(member, provider) for member in members)
+    return members
+
+
 def make_gap(member: Member, measure: Measure, **overrides: Any) -> Gap:
     """An open gap of 2026 that can be closed, and its member usefully contacted, until year's end."""
+    gap = a_gap(member, measure, **overrides)
+    gap.save(force_insert=True)
+    return gap
+
+
+def a_gap(member: Member, measure: Measure, **overrides: Any) -> Gap:
+    """That gap, not yet stored."""
     year = overrides.get("year", 2026)
     facts = {
         "year": year,
@@ -82,7 +114,7 @@ def make_gap(member: Member, measure: Measure, **overrides: Any) -> Gap:
         facts.setdefault("contact_by", facts["closable_until"])
     if "closable_until" not in overrides and facts.get("contact_by"):
         facts["closable_until"] = max(facts["closable_until"], facts["contact_by"])
-    return Gap.objects.create(member=member, measure=measure, **facts)
+    return Gap(member=member, measure=measure, **facts)
 
 
 def make_adherence(gap: Gap, **overrides: Any) -> Adherence:

@@ -145,8 +145,8 @@ def as_table(rows: Iterable[ValueSetCode], year: int) -> ibis.Table:
     """The codes valid in measurement year `year` as the `value_set` table: value_set, code_system, code, ingredient
     ('' where none; a combination has a row per target ingredient)."""
     found = sorted({(row.value_set, row.code_system, row.code, row.ingredient) for row in rows if row.valid_in(year)})
-    rows_found = [dict(zip(SCHEMA.names, row, strict=True)) for row in found]
-    return ibis.memtable(pa.Table.from_pylist(rows_found, schema=SCHEMA.to_pyarrow()))
+    columns = [list(column) for column in zip(*found, strict=True)] or [[] for _ in SCHEMA.names]
+    return ibis.memtable(pa.table(columns, schema=SCHEMA.to_pyarrow()))
 
 
 class RouteState(StrEnum):

@@ -11,6 +11,7 @@ Spans read ``2025-01-01..2026-12-31 H1234/001 +hospice``.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,12 @@ def span(member: str, text: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@functools.cache
+def code_table(codes: tuple[ValueSetCode, ...], year: int) -> ibis.Table:
+    """The packaged codes and these, as a table; the same for every plan that asks."""
+    return as_table((*packaged(), *codes), year)
+
+
 @dataclass
 class Plan:
     """Rows of the four tables; `add` writes one member."""
@@ -126,7 +133,7 @@ class Plan:
             name: ibis.memtable(pa.Table.from_pylist(self.rows[name], schema=ibis.schema(schema).to_pyarrow()))
             for name, schema in SCHEMAS.items()
         }
-        return Tables(**made, value_set=as_table((*packaged(), *codes), year))
+        return Tables(**made, value_set=code_table(codes, year))
 
     def result(
         self, definition: Definition, year: int = 2026, as_of: str = "2027-06-30",

@@ -9,7 +9,7 @@ from hedis.gaps.models import FindingRun, Gap, Status
 from hedis.measures.models import MeasureYear
 from hedis.members.models import Contract
 from hedis.stars.years import star_year
-from tests.factories import make_contract, make_gap, make_measure, make_member
+from tests.factories import a_gap, make_contract, make_measure, make_members
 
 DAY = date(2026, 9, 30)
 IDS = {"COL": "C02", "GSD": "C12", "CBP": "C14"}
@@ -30,9 +30,11 @@ def make_gaps(counts: dict[str, tuple[int, int]], *, contract: Contract | None =
             measure=measure, measurement_year=2025,
             defaults={"star_year": 2027, "star_measure": IDS[code], "weight": 1, "source": "made for a test"},
         )  # fmt: skip
-        for number in range(everyone):
-            met: dict[str, Any] = {"status": Status.CLOSED, "reason": ""} if number < closed else {}
-            make_gap(make_member(contract=contract), measure, contract=contract, year=year, **met)
+        met: dict[str, Any] = {"status": Status.CLOSED, "reason": ""}
+        Gap.objects.bulk_create(
+            a_gap(member, measure, contract=contract, year=year, **(met if number < closed else {}))
+            for number, member in enumerate(make_members(everyone, contract))
+        )
     FindingRun.objects.create(year=year, data_as_of=date(year, 9, 30), generation="g1", found_by="system")
     return contract
 

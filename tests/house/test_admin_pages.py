@@ -18,13 +18,23 @@ from hedis.accounts import keys, roles
 from hedis.accounts.models import User
 from hedis.evidence.models import ImportBatch
 from hedis.gaps import workflow
-from hedis.gaps.models import Work
+from hedis.gaps.models import Gap, Work
 from hedis.members.models import ContactPreference
+from interventions import planning
 from interventions.models import PlanRun, Simulation
 from predictions.models import ScoringRun
 from tests.conftest import person
-from tests.factories import make_contract, make_count, make_gap, make_measure, make_member, make_provider
-from tests.interventions.plans import make_campaign, make_intervention, make_plan
+from tests.factories import (
+    a_gap,
+    make_contract,
+    make_count,
+    make_gap,
+    make_measure,
+    make_member,
+    make_members,
+    make_provider,
+)
+from tests.interventions.plans import TODAY, make_campaign, make_intervention, make_plan, proposal
 from tests.predictions.registered import make_model
 from tests.predictions.scored import make_prediction
 
@@ -164,15 +174,15 @@ def queries(client: Client, address: str) -> int:
     return len(asked)
 
 
-def fill(owner: User, members: int) -> list[Any]:
+def fill(owner: User, members: int) -> None:
+    """Members on this user's panel, each with two gaps and a call about them."""
     contract, provider = make_contract(), make_provider()
     measures = [make_measure("COL"), make_measure("GSD")]
-    made = []
-    for _ in range(members):
-        member = make_member(contract=contract, provider=provider, care_manager=owner)
-        made.append([make_gap(member, measure, contract=contract) for measure in measures])
-        make_intervention(*made[-1], by=owner)
-    return made
+    people = make_members(members, contract, provider=provider, care_manager=owner)
+    pairs = [[a_gap(member, measure, contract=contract) for measure in measures] for member in people]
+    Gap.objects.bulk_create(gap for pair in pairs for gap in pair)
+    calls = [proposal(*pair) for pair in pairs]
+    planning.stored(calls, year=2026, campaign=None, contract=None, today=TODAY, strict=True, by=owner)
 
 
 # Eight are the same everywhere (session, account, permissions, role, idle time), six are the ledger's line of whom

@@ -2,10 +2,10 @@
 
 from hedis.gaps.models import Gap, Status
 from hedis.members.models import Contract, Member
-from predictions.models import ActionEffect, ModelVersion, Origin, State
+from predictions.models import ActionEffect, ModelVersion, Origin, Prediction, State
 from tests.factories import make_measure
 from tests.hedis.star_plan import make_gaps
-from tests.predictions.scored import make_prediction
+from tests.predictions.scored import a_prediction
 
 COUNTS = {"COL": (60, 100), "GSD": (70, 100)}
 
@@ -21,8 +21,11 @@ def make_plannable(contract: Contract | None = None, counts: dict[str, tuple[int
     """COL at 60 of 100 with scored gaps, GSD at 70 of 100 without; a call adds 15 of 100, a kit 10."""
     made = make_gaps(counts or COUNTS, contract=contract)
     model = make_model("COL")
-    for gap in Gap.objects.filter(contract=made, measure__code="COL", status=Status.OPEN):
-        make_prediction(gap, model, probability=0.9, low=0.8, high=0.95)
+    gaps = Gap.objects.filter(contract=made, measure__code="COL", status=Status.OPEN)
+    Prediction.objects.bulk_create(
+        a_prediction(gap, model, probability=0.9, low=0.8, high=0.95)
+        for gap in gaps.select_related("member", "measure")
+    )
     if not ActionEffect.objects.exists():
         effect = {"origin": Origin.TRIAL, "standard_error": 0.02, "source": "made for a test"}
         ActionEffect.objects.create(action="call", uplift=0.15, **effect)

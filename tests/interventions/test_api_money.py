@@ -87,7 +87,7 @@ def test_who_sees_no_bids_gets_neither(api: APIClient, plan: Contract, lea: User
     keep(plan)
     api.get(MONEY)
     cache.clear()
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(27):
         api.get(MONEY)
     api.force_login(lea)
     assert {api.get(address).status_code for address in (MONEY, COUNTIES)} == {403}

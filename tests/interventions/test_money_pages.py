@@ -131,7 +131,7 @@ def test_the_file_holds_every_county_at_every_rating_to_the_cent(page: Any, clie
 def test_the_newest_plan_is_weighed_against_the_next_half_star(page: Any, plan: Contract, client: Client) -> None:
     assert "No plan is stored for H1234 in 2026" in text_of(page)
     ActionEffect.objects.create(action="call", uplift=0.15, standard_error=0.02, origin=Origin.TRIAL, source="test")
-    made = deciding.decide(plan, 2026, Wish(D(200)), today=TODAY, by="ben")
+    made = deciding.decide([plan], 2026, Wish(D(200)), today=TODAY, by="ben")
     answer = client.get(PAGE)
     line, found = answer.context["plan"], answer.context["money"]
     assert line["link"] == reverse("admin:interventions_plan_change", args=[made.pk])

@@ -2,7 +2,9 @@
 
 import json
 import math
+import shutil
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +102,22 @@ def test_the_checker_agrees_with_plans_by_prices_and_by_exact_search(tmp_path: P
     assert proofs == {"prices", "exact"}
 
 
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path], dict[str, Any]]:
+    """Folder, files and answer of a plan of sixty members; not to be changed."""
+    folder, out = tmp_path_factory.mktemp("planned"), StringIO()
+    files = write_case(folder, small_problems.middling(2, members=60))
+    call_command("plan_interventions", **files, output=folder / "plan.parquet", json=True, stdout=out)
+    return folder, files, json.loads(out.getvalue())
+
+
 @pytest.fixture
-def made(tmp_path: Path, capsys: Capture) -> dict[str, Any]:
-    """A plan of sixty members with its files."""
-    files = write_case(tmp_path, small_problems.middling(2, members=60))
-    return {"files": files, "answer": plan(capsys, files, output=tmp_path / "plan.parquet")}
+def made(planned: tuple[Path, dict[str, Path], dict[str, Any]], tmp_path: Path) -> dict[str, Any]:
+    """The test's own copy of that plan."""
+    folder, files, answer = planned
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    own = {name: str(tmp_path / Path(answer[name]).name) for name in ("plan", "certificate")}
+    return {"files": {name: tmp_path / path.name for name, path in files.items()}, "answer": {**answer, **own}}
 
 
 def rewrite(path: str, lines: list[dict[str, Any]]) -> None:

@@ -10,6 +10,13 @@ from predictions.models import ModelVersion, Prediction, Recommendation, State, 
 
 def make_prediction(gap: Gap, model: ModelVersion, **overrides: Any) -> Prediction:
     """A high prediction of a gap by a model, with two reasons."""
+    prediction = a_prediction(gap, model, **overrides)
+    prediction.save(force_insert=True)
+    return prediction
+
+
+def a_prediction(gap: Gap, model: ModelVersion, **overrides: Any) -> Prediction:
+    """That prediction, not yet stored."""
     facts = {
         "member": gap.member,
         "measure": gap.measure,
@@ -31,7 +38,7 @@ def make_prediction(gap: Gap, model: ModelVersion, **overrides: Any) -> Predicti
         "expires_on": date(2026, 10, 31),
         **overrides,
     }
-    return Prediction.objects.create(gap=gap, model=model, **facts)
+    return Prediction(gap=gap, model=model, **facts)
 
 
 def make_model_row(measure: Measure, **overrides: Any) -> ModelVersion:
