@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from interventions.candidates import Candidates
+from interventions.fixed_worths import most_worth
 from interventions.instances import contract
 from interventions.optimiser import optimise, quietly
 from interventions.pool import pool_of
 from interventions.problem import Floats, Problem
-from interventions.strategies import most_worth, nearest_cut
+from interventions.strategies import nearest_cut
 from interventions.tally import allowed, tally
 
 SIZES = (30_000, 100_000)

@@ -17,10 +17,11 @@ STEPS_PER_SPREAD = 16
 MOST_POINTS = 20_001
 
 
-def expected_stars(mean: float, counts: Sequence[int], spread: float) -> float:
+def expected_stars(mean: float, counts: Sequence[float], spread: float) -> float:
     """1 plus the chance of each higher star, the count being normal around the mean (continuity correction).
 
-    `counts` are the smallest numerators for 1 to 5 stars; `spread`: standard deviation in members, above 0.
+    `counts` are the smallest numerators for 1 to 5 stars, infinite for stars nobody can earn; `spread`: standard
+    deviation in members, above 0.
     """
     normal = NormalDist(0, spread)
     return 1 + sum(normal.cdf(mean + 0.5 - count) for count in counts[1:])
@@ -45,7 +46,7 @@ class Envelope:
         return found
 
 
-def envelope(low: float, high: float, counts: Sequence[int], spread: float) -> Envelope:
+def envelope(low: float, high: float, counts: Sequence[float], spread: float) -> Envelope:
     """The concave envelope of expected stars between two means. Raises ValueError for an empty range or no spread."""
     if not low < high or not spread > 0:
         raise ValueError(f"no curve from {low} to {high} with a spread of {spread}")
