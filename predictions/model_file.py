@@ -88,7 +88,9 @@ class Model:
         margins = self.margins(of) if isinstance(of, Mapping) else np.asarray(of, dtype=np.float64)
         slope, intercept = self.calibration
         raw = np.column_stack([(margins - intercept) / slope, np.ones(len(margins))])
-        error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", raw, np.asarray(held, dtype=np.float64), raw), 0.0))
+        # Product by product: a sum taken by einsum may differ in the last bit between one row and many.
+        spread = sum(raw[:, one] * held[one][two] * raw[:, two] for one in range(len(held)) for two in range(len(held)))
+        error = np.sqrt(np.maximum(spread, 0.0))
         return probability(margins - SURE * error), probability(margins + SURE * error)
 
     def contributions(self, columns: Mapping[str, Column]) -> tuple[Floats, float]:

@@ -1,5 +1,6 @@
 """Registered models for the tests: a real, tiny model file, and the way to any state."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +51,23 @@ UNFAIR: dict[str, Any] = {
 }  # fmt: skip
 
 
-def write_model(folder: Path, *, seed: int = 0, **more: Any) -> str:
-    """The files of a model with one feature, and `more` in its card; returns their hash."""
+@functools.cache
+def graph_of(seed: int) -> bytes:
+    """What trees learn from one feature and chance; learnt once."""
     random = np.random.default_rng(seed)
     values = random.normal(0, 1, (200, 1))
     labels = (values[:, 0] + random.normal(0, 1, 200) > 0).astype(int)
-    fitted = fitting.fit(ModelKind.TREES, 5, Encoding(()), values, labels, 0)
+    return exporting.to_onnx(fitting.fit(ModelKind.TREES, 5, Encoding(()), values, labels, 0), 1)
+
+
+def write_model(folder: Path, *, seed: int = 0, **more: Any) -> str:
+    """The files of a model with one feature, and `more` in its card; returns their hash."""
     card = {
         "versions": {"scikit-learn": "1.7"}, "metrics": FOUND, "thresholds": {"high": 0.6, "medium": 0.3},
         "training": {"table": "people.csv", "split": "a quarter of the groups", "seed": seed}, **more,
     }  # fmt: skip
     encoding = Encoding((Feature("days_since_last_visit", Kind.NUMBER),))
-    model = model_file.Model(ModelKind.TREES, encoding, None, (1.0, 0.0), exporting.to_onnx(fitted, 1), card)
+    model = model_file.Model(ModelKind.TREES, encoding, None, (1.0, 0.0), graph_of(seed), card)
     return model_file.save(model, folder)
 
 
