@@ -71,14 +71,6 @@ class Scenario:
         """Whether outreach is planned: without a budget only rules and given closures are looked at."""
         return self.budget is not None
 
-    @property
-    def changes_rules(self) -> bool:
-        """Whether other rules hold than those of the outlook."""
-        return bool(
-            self.cuts or self.cut_shifts or self.without or self.added or self.weights or self.weights_of
-            or not self.reward_factor or self.hei_median_share is not None
-        )  # fmt: skip
-
 
 def scenario_of(content: Any, *, channels: tuple[str, ...], file: str = "") -> Scenario:
     """The scenario a JSON object describes; `channels` are those a capacity can be of. Raises ProblemError."""

@@ -118,13 +118,3 @@ def reweighted(year: StarYear, weights: Mapping[str, int]) -> StarYear:
 def without_reward(year: StarYear) -> StarYear:
     """The Star year without the reward factor."""
     return replace(year, reward={})
-
-
-def without_measure(
-    contract: Contract, projections: Mapping[str, Projection], measure_id: str
-) -> tuple[Contract, dict[str, Projection]]:
-    """Contract and projections without a measure. Raises ValueError where neither has it."""
-    if measure_id not in contract.stars and measure_id not in projections:
-        raise ValueError(f"{measure_id}: the contract has no such measure")
-    stars = {name: star for name, star in contract.stars.items() if name != measure_id}
-    return replace(contract, stars=stars), {name: one for name, one in projections.items() if name != measure_id}

@@ -65,5 +65,6 @@ def simulate(*, as_of: date, by: User) -> None:
     asked = simulation_runs.ask(
         SIMULATION, contract=contract, year=as_of.year, content=content, later=False, by=by
     )  # fmt: skip
+    # A plan too small to project has no simulation: the run itself keeps the reason and shows it.
     with suppress(projection.NothingToProject):
         simulation_runs.carry_out(asked, today=as_of, by=by)

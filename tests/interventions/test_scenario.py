@@ -21,7 +21,7 @@ def read(content: Any) -> Scenario:
 
 def test_nothing_asked_changes_nothing() -> None:
     assert read({}) == Scenario()
-    assert not Scenario().changes_rules and not Scenario().spends
+    assert not Scenario().spends
 
 
 def test_everything_that_can_be_asked_is_read() -> None:
@@ -36,7 +36,7 @@ def test_everything_that_can_be_asked_is_read() -> None:
     assert found.budgets == (1000, 2000)
     assert found.cuts == {"COL": {4: Decimal(78), 5: Decimal("84.5")}}
     assert found.added == {"DSF": Added(3, 2)}
-    assert found.changes_rules and found.spends
+    assert found.spends and found.on_top and not found.reward_factor
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hedis.stars.years import star_year
 from interventions import money
 from interventions.money import County
 from interventions.projecting import Projection, Standing, StarRule, project
-from interventions.simulating import Outcome, Worth, outcome, reweighted, without_measure, without_reward
+from interventions.simulating import Outcome, Worth, outcome, reweighted, without_reward
 
 D = Decimal
 YEAR = star_year(2026)
@@ -106,12 +106,3 @@ def test_what_if_the_rules_were_others() -> None:
     # All fours, evenly: the reward of 0.4 makes 4.5 of 4.
     assert with_reward.at_least(D("4.5")) == pytest.approx(1)
     assert without.at_least(D("4.5")) == pytest.approx(0)
-
-
-def test_a_measure_can_be_dropped_from_what_is_known_or_what_is_projected() -> None:
-    contract, rest = without_measure(CONTRACT, BASE, "C12")
-    assert contract == CONTRACT and set(rest) == set(OPEN) - {"C12"}
-    contract, rest = without_measure(CONTRACT, BASE, "C02")
-    assert "C02" not in contract.stars and rest == BASE
-    with pytest.raises(ValueError, match="Z99"):
-        without_measure(CONTRACT, BASE, "Z99")
